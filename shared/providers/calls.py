@@ -1,0 +1,87 @@
+"""What the pipeline hands to a provider and what comes back: the provider port and its value objects."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from shared import Json
+from shared.catalog.documents import Model
+from shared.wire.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of one deployment.
+
+    `path` is OpenAI's, below `/v1/` (`chat/completions`). `body` is the client's, free of steering fields and with
+    the catalog's `default_params` merged; `model` in it is still what the client wrote, and a provider
+    replaces it. `body` is shared between tries: a provider copies what it changes. `headers` are those of the
+    client's that may travel on.
+    """
+
+    operation: str
+    path: str
+    model: Model
+    body: Json
+    streamed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A plain answer. `body` is JSON in OpenAI's format, as bytes; `content` the same, decoded.
+
+    `headers` are what a caller may see of the provider's. `dropped` names parameters that it cannot take.
+    """
+
+    body: bytes
+    content: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
+    usage: Usage | None = None
+    dropped: tuple[str, ...] = ()
+
+
+class Event(NamedTuple):
+    """One event of a stream: `data` is its JSON as bytes, without `data: `; `chunk` the same, decoded."""
+
+    data: bytes
+    chunk: Json
+
+
+class Events(Protocol):
+    """An open stream of a provider: iterate it once, and close it whatever happens.
+
+    Iteration ends when the provider ended the stream; `done` then says whether it did so with its own end
+    mark (`[DONE]`). An error raises a child of `UpstreamError`, whatever was yielded before.
+    """
+
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+    done: bool
+
+    def __aiter__(self) -> AsyncGenerator[Event, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Provider(Protocol):
+    """One way of calling models. Errors are children of `ProxyError`, free of credentials.
+
+    Waiting is bounded by the caller, who cancels: a provider closes its connection in `finally`.
+    """
+
+    async def send(self, call: Call) -> Answer:
+        """A plain call."""
+        ...
+
+    async def open(self, call: Call) -> Events:
+        """A streamed call: returns when the provider accepted it."""
+        ...
+
+    async def probe(self, model: Model) -> bool:
+        """Asks for a sign of life in the cheapest way: True if the provider answered, False if this
+        provider has no free way to ask. Raises what a call would raise."""
+        ...
+
+    async def close(self) -> None: ...

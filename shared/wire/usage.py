@@ -1,0 +1,69 @@
+"""Token counts, as OpenAI reports them and as the proxy accounts them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `cached` is part of `prompt`, `reasoning` part of `completion`.
+
+    `estimated` says that the provider reported none and the proxy counted by its own rule.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+    def record(self) -> Json:
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.total,
+            "cached_tokens": self.cached,
+            "reasoning_tokens": self.reasoning,
+            "estimated": self.estimated,
+        }
+
+
+def read_usage(reported: Any) -> Usage | None:
+    """A provider's `usage` object, in the words of chat completions or of responses; None if it is neither."""
+    if not isinstance(reported, Mapping):
+        return None
+    prompt = _count(reported, "prompt_tokens", "input_tokens")
+    completion = _count(reported, "completion_tokens", "output_tokens")
+    if prompt is None and completion is None:
+        return None
+    return Usage(
+        prompt=prompt or 0,
+        completion=completion or 0,
+        cached=_detail(reported, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"),
+        reasoning=_detail(
+            reported, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"
+        ),
+    )
+
+
+def _count(reported: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = reported.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    return None
+
+
+def _detail(reported: Mapping[str, Any], groups: tuple[str, ...], name: str) -> int:
+    for group in groups:
+        details = reported.get(group)
+        if isinstance(details, Mapping):
+            return _count(details, name) or 0
+    return 0
