@@ -1,0 +1,24 @@
+"""Who is asking."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DEFAULT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The holder of a key. `models` is the key's allow-list; None allows every model its project may use."""
+
+    project: str
+    key_id: str
+    role: Literal["user", "admin"] = "user"
+    models: frozenset[str] | None = None
+
+    @property
+    def admin(self) -> bool:
+        return self.role == "admin"
+
+
+ANONYMOUS = Caller(DEFAULT_PROJECT, "anonymous")
+"""The caller of an inference route in local mode without keys."""
