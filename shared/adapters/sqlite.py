@@ -1,0 +1,286 @@
+"""The document store in one SQLite file, for local mode and tests. Several processes may open the file."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from shared import Json
+from shared.adapters import document_rules as rules
+from shared.adapters.document_ids import encode_id
+from shared.adapters.sqlite_sql import LIVE, ONE, SCHEMA, select
+from shared.clock import SystemClock
+from shared.containers import Container
+from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, StoreError, StoreUnavailable
+from shared.ports import Clock, Query, Stored
+
+T = TypeVar("T")
+Key = tuple[str, str, str]
+"""(container, partition, encoded id)"""
+
+PURGE_INTERVAL = 60.0
+"""Seconds between sweeps of what has expired; until then it is only not seen."""
+
+
+class SqliteStore:
+    """`DocumentStore` on SQLite in WAL mode.
+
+    One thread of its own does all the work, so the event loop never waits for the disk. The file (mode 600)
+    is made at first use. `lock_timeout` is how many seconds a call waits for another process's write.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock | None = None, lock_timeout: float = 5.0) -> None:
+        self._path = path
+        self._clock = clock or SystemClock()
+        self._lock_timeout = lock_timeout
+        self._executor: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._purged_at = float("-inf")
+        self._closed = False
+
+    async def get(self, container: Container, id: str, partition: str | None = None) -> Stored | None:
+        key = _key(container, id, rules.partition_for(container, id, partition))
+        return await self._run(partial(_read, key=key, now=self._clock.time()))
+
+    async def create(self, container: Container, body: Json, *, time_to_live: int | None = None) -> Stored:
+        write = self._write_of(container, body, time_to_live)
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            if not _insert(connection, write):
+                raise DocumentExists(f"{container.name}: the id is taken")
+            return write.stored()
+
+        return await self._change(work)
+
+    async def create_many(
+        self, container: Container, bodies: Sequence[Json], *, time_to_live: int | None = None
+    ) -> None:
+        rules.check_together(container, bodies)
+        writes = [self._write_of(container, body, time_to_live) for body in bodies]
+
+        def work(connection: sqlite3.Connection) -> None:
+            for write in writes:
+                _insert(connection, write)
+
+        await self._change(work)
+
+    async def replace(
+        self, container: Container, body: Json, etag: str, *, time_to_live: int | None = None
+    ) -> Stored:
+        write = self._write_of(container, body, time_to_live)
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            current = _read(connection, write.key, write.now)
+            if current is None:
+                raise DocumentAbsent(f"{container.name}: there is no such document")
+            if current.etag != etag:
+                raise DocumentChanged(f"{container.name}: the document moved on")
+            _put(connection, write)
+            return write.stored()
+
+        return await self._change(work)
+
+    async def upsert(self, container: Container, body: Json, *, time_to_live: int | None = None) -> Stored:
+        write = self._write_of(container, body, time_to_live)
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            _put(connection, write)
+            return write.stored()
+
+        return await self._change(work)
+
+    async def delete(
+        self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
+    ) -> bool:
+        key = _key(container, id, rules.partition_for(container, id, partition))
+        now = self._clock.time()
+
+        def work(connection: sqlite3.Connection) -> bool:
+            current = _read(connection, key, now)
+            if current is None:
+                return False
+            if etag is not None and current.etag != etag:
+                raise DocumentChanged(f"{container.name}: the document moved on")
+            connection.execute(f"DELETE FROM documents WHERE {ONE}", (*key, now))  # noqa: S608
+            return True
+
+        return await self._change(work)
+
+    async def increment(
+        self,
+        container: Container,
+        initial: Json,
+        amounts: Mapping[str, int | float],
+        *,
+        time_to_live: int | None = None,
+    ) -> None:
+        rules.check_amounts(container, amounts)
+        first = self._write_of(container, rules.incremented(initial, amounts), time_to_live)
+
+        def work(connection: sqlite3.Connection) -> None:
+            row = connection.execute(
+                f"SELECT body, lifetime FROM documents WHERE {ONE}",  # noqa: S608
+                (*first.key, first.now),
+            ).fetchone()
+            if row is None:
+                _put(connection, first)
+                return
+            try:
+                body = rules.incremented(json.loads(row[0]), amounts)
+            except TypeError as error:
+                raise StoreError(f"{container.name}: {error}") from None
+            _put(connection, _Write(first.key, rules.document_text(container, body), row[1], first.now))
+
+        await self._change(work)
+
+    async def query(self, container: Container, query: Query) -> list[Stored]:
+        statement, parameters = select(container, query, self._clock.time())
+
+        def work(connection: sqlite3.Connection) -> list[Stored]:
+            return [
+                Stored(json.loads(body), etag) for body, etag in connection.execute(statement, parameters)
+            ]
+
+        return await self._run(work)
+
+    async def ping(self) -> None:
+        await self._run(lambda connection: connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone())
+
+    async def close(self) -> None:
+        self._closed = True
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            await asyncio.get_running_loop().run_in_executor(executor, self._disconnect)
+            executor.shutdown(wait=False)
+
+    def _write_of(self, container: Container, body: Json, time_to_live: int | None) -> "_Write":
+        return _Write(
+            _key(container, rules.id_of(body), rules.partition_of(container, body)),
+            rules.document_text(container, body),
+            rules.lifetime(container, time_to_live),
+            self._clock.time(),
+        )
+
+    async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def change(connection: sqlite3.Connection) -> T:
+            with _transaction(connection):
+                now = self._clock.time()
+                if now - self._purged_at >= PURGE_INTERVAL:
+                    connection.execute(f"DELETE FROM documents WHERE NOT {LIVE}", (now,))  # noqa: S608
+                    self._purged_at = now
+                return work(connection)
+
+        return await self._run(change)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable("The store is closed.")
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-store")
+
+        def guarded() -> T:
+            try:
+                if self._connection is None:
+                    self._connection = _connect(self._path, self._lock_timeout)
+                return work(self._connection)
+            except (sqlite3.Error, OSError) as error:
+                raise StoreUnavailable(f"The local database does not serve: {error}") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, guarded)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+class _Write:
+    """One document about to be written, with the ETag that it will have."""
+
+    __slots__ = ("etag", "key", "lifetime", "now", "text")
+
+    def __init__(self, key: Key, text: str, lifetime: int | None, now: float) -> None:
+        self.key = key
+        self.text = text
+        self.lifetime = lifetime
+        self.now = now
+        # Random, so that a document made anew under an old id never matches an old ETag.
+        self.etag = secrets.token_hex(8)
+
+    def row(self) -> tuple[str | int | float | None, ...]:
+        expires = None if self.lifetime is None else self.now + self.lifetime
+        return (*self.key, self.etag, self.lifetime, expires, self.text)
+
+    def stored(self) -> Stored:
+        return Stored(json.loads(self.text), self.etag)
+
+
+def _key(container: Container, id: str, partition: str) -> Key:
+    key = encode_id(id)
+    return container.name, key if container.partition == "id" else partition, key
+
+
+def _read(connection: sqlite3.Connection, key: Key, now: float) -> Stored | None:
+    row = connection.execute(f"SELECT body, etag FROM documents WHERE {ONE}", (*key, now)).fetchone()  # noqa: S608
+    return None if row is None else Stored(json.loads(row[0]), row[1])
+
+
+def _insert(connection: sqlite3.Connection, write: _Write) -> bool:
+    """Adds it where there is none, or only an expired one."""
+    cursor = connection.execute(
+        "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (container, partition, key) "
+        "DO UPDATE SET etag = excluded.etag, lifetime = excluded.lifetime, expires = excluded.expires, "
+        "body = excluded.body WHERE documents.expires <= ?",
+        (*write.row(), write.now),
+    )
+    return cursor.rowcount > 0
+
+
+def _put(connection: sqlite3.Connection, write: _Write) -> None:
+    connection.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", write.row())
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _connect(path: Path, lock_timeout: float) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # SQLite gives its side files the mode of the file itself.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        connection = sqlite3.connect(
+            path, timeout=lock_timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            # Going over to WAL needs the file alone for a moment, and SQLite does not wait for that.
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("PRAGMA synchronous = NORMAL")
+            for statement in SCHEMA:
+                connection.execute(statement)
+            return connection
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        except BaseException:
+            connection.close()
+            raise
