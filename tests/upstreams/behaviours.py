@@ -48,7 +48,7 @@ class StreamReply:
 
     Without `frames`, those that the upstream would have sent by itself. `change` edits the list, then
     `stop_after` keeps only its first k frames, then `ending` says how it ends: `complete` closes cleanly
-    after the last frame, `cut` breaks the connection in the middle of the chunked encoding, `stall` stays open
+    after the last frame, `cut` breaks the connection inside the chunked encoding, `stall` stays open
     and silent until the client goes. `slices` is the number of bytes in each write (1: every byte on its
     own). With `hold_after` the stream waits before frame k until `released` is set. `pause` is the seconds
     before each frame.

@@ -1,7 +1,7 @@
 """OpenAI's wire format, and Azure's flavour of it, as a recording upstream.
 
 Addresses: `/v1/…` (OpenAI and servers like it), `/openai/deployments/{deployment}/…?api-version=` and
-`/openai/v1/…` (Azure OpenAI, Foundry). Formats after OpenAI's API reference and Azure OpenAI's REST reference.
+`/openai/v1/…` (Azure OpenAI, Foundry). Formats after OpenAI's and Azure OpenAI's API references.
 """
 
 import re

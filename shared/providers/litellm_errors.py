@@ -1,0 +1,299 @@
+"""What LiteLLM's exceptions mean: each of its classes once, most specific first.
+
+LiteLLM guesses a class from the text of an error. Where the provider's own answer can still be found behind
+its exception, status, code and message are taken from there, and the class only says what kind of refusal it was.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from shared.errors import (
+    ContentPolicyViolation,
+    ContextLengthExceeded,
+    InvalidProviderResponse,
+    InvalidValue,
+    ProviderCredentialRefused,
+    ProviderError,
+    ProviderRefusal,
+    ProviderServerError,
+    ProviderTimeout,
+    ProviderUnreachable,
+    ProxyError,
+    UnsupportedParameter,
+)
+from shared.providers.openai_errors import error_of, retry_seconds, visible_headers
+from shared.telemetry.redaction import scrub
+
+KINDS: dict[str, str] = {
+    "ContextWindowExceededError": "context",
+    "ContentPolicyViolationError": "policy",
+    "RejectedRequestError": "policy",
+    "GuardrailRaisedException": "policy",
+    "BlockedPiiEntityError": "policy",
+    "ModifyResponseException": "policy",
+    "SensitiveDataRouteException": "policy",
+    "UnsupportedParamsError": "parameter",
+    "ImageFetchError": "value",
+    "JSONSchemaValidationError": "answer",
+    "APIResponseValidationError": "answer",
+    "AuthenticationError": "credential",
+    "PermissionDeniedError": "credential",
+    "PaymentRequiredError": "refusal",
+    "RateLimitError": "refusal",
+    "NotFoundError": "refusal",
+    "UnprocessableEntityError": "refusal",
+    "VectorStoreSearchError": "refusal",
+    "LiteLLMUnknownProvider": "setup",
+    "ModelNotMappedError": "setup",
+    "BudgetExceededError": "setup",
+    "InvalidRequestError": "refusal",
+    "BadRequestError": "refusal",
+    "Timeout": "timeout",
+    "APIConnectionError": "connection",
+    "MidStreamFallbackError": "server",
+    "ServiceUnavailableError": "server",
+    "BadGatewayError": "server",
+    "InternalServerError": "server",
+    "MockException": "server",
+    "APIError": "server",
+    "OpenAIError": "server",
+}
+"""The names of LiteLLM's exceptions and what each means. A subclass stands before its parent."""
+
+_MESSAGE_LIMIT = 2000
+_NETWORK = ("httpx", "httpcore", "aiohttp")
+
+
+@dataclass(slots=True)
+class Found:
+    """What could be learned from an exception and those behind it."""
+
+    kind: str = ""
+    status: int | None = None
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    timed_out: bool = False
+    disconnected: bool = False
+    broken: bool = False
+
+
+def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError:
+    """The proxy's error for whatever LiteLLM or a library below it raised, without any of `secrets`."""
+    if isinstance(error, ProxyError):
+        return error
+    found = examine(error)
+    message = clean(error, secrets)
+    retry_after = retry_seconds(found.headers)
+    visible = visible_headers(found.headers)
+    if found.status is not None and found.status >= 300:
+        known = error_of(found.status, scrub(readable(found.body), secrets).encode(), found.headers)
+        return _refined(known, found.kind, visible)
+    if found.kind == "parameter":
+        return UnsupportedParameter(message)
+    if found.kind == "timeout" or found.timed_out:
+        return ProviderTimeout("The provider did not answer in time.")
+    if found.disconnected or found.kind == "connection":
+        return ProviderUnreachable("The connection to the provider failed or broke off.")
+    if found.broken or found.kind == "answer":
+        return InvalidProviderResponse("The provider's answer is not in its own format.")
+    if found.kind == "context":
+        return ContextLengthExceeded(message)
+    if found.kind == "policy":
+        return ContentPolicyViolation(message)
+    if found.kind == "value":
+        return InvalidValue(message)
+    if found.kind == "refusal":
+        return _refusal(error, message, visible, retry_after)
+    if found.kind == "credential":
+        return ProviderCredentialRefused("The provider refused the proxy's credential for this model.")
+    if found.kind == "server":
+        return ProviderServerError(message, headers=visible, retry_after=retry_after)
+    return ProviderError("The call of the provider failed.")
+
+
+def _refined(known: ProxyError, kind: str, visible: Mapping[str, str]) -> ProxyError:
+    """Where LiteLLM knows the provider's words for a full context or a refused content, its kind counts."""
+    if isinstance(known, ProviderRefusal) and known.status in (400, 413, 422):
+        if kind == "context":
+            return ContextLengthExceeded(known.message, param=known.param, headers=visible)
+        if kind == "policy":
+            return ContentPolicyViolation(known.message, param=known.param, headers=visible)
+    return known
+
+
+def _refusal(
+    error: BaseException, message: str, visible: Mapping[str, str], retry_after: float | None
+) -> ProxyError:
+    """A refusal of LiteLLM's own: the request cannot be put into the provider's words."""
+    status = getattr(error, "status_code", None)
+    status = status if isinstance(status, int) and 400 <= status < 500 else 400
+    if status == 400:
+        return InvalidValue(message, headers=visible)
+    kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+    return ProviderRefusal(message, status, type=kind, headers=visible, retry_after=retry_after)
+
+
+def examine(error: BaseException) -> Found:
+    """Walks from an exception to those behind it and notes what each one shows."""
+    found = Found()
+    for item in _behind(error):
+        module = type(item).__module__
+        name = _known_name(type(item))
+        if name and not found.kind:
+            found.kind = KINDS[name]
+        if not name:
+            _read_answer(item, found)
+        if isinstance(item, TimeoutError) or "Timeout" in type(item).__name__:
+            found.timed_out = True
+        elif module.partition(".")[0] in _NETWORK or isinstance(item, ConnectionError):
+            found.disconnected = found.disconnected or not hasattr(item, "response")
+        elif type(item).__name__ == "APIConnectionError":
+            found.disconnected = True
+        if isinstance(item, (orjson.JSONDecodeError, UnicodeDecodeError)) or (
+            type(item).__name__ == "JSONDecodeError"
+        ):
+            found.broken = True
+        headers = getattr(item, "litellm_response_headers", None)
+        if headers and not found.headers:
+            found.headers = _lowered(headers)
+    return found
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        item = pending.pop(0)
+        if item is None or id(item) in seen:
+            continue
+        seen.add(id(item))
+        yield item
+        original = getattr(item, "original_exception", None)
+        pending += [
+            original if isinstance(original, BaseException) else None,
+            item.__cause__,
+            item.__context__,
+        ]
+
+
+def _known_name(kind: type) -> str | None:
+    """The first of LiteLLM's public classes among a class and its parents."""
+    for parent in kind.__mro__:
+        if parent.__module__ == "litellm.exceptions" and parent.__name__ in KINDS:
+            return parent.__name__
+    return None
+
+
+def _read_answer(item: BaseException, found: Found) -> None:
+    """The provider's own answer, where this exception holds it: the one farthest behind is the truest."""
+    status = getattr(item, "status_code", None)
+    response = getattr(item, "response", None)
+    message = getattr(item, "message", None)
+    headers = getattr(item, "headers", None) or getattr(response, "headers", None)
+    if not isinstance(status, int) or not 400 <= status < 600:
+        code = getattr(item, "code", None)
+        if type(item).__name__ == "APIError" and hasattr(item, "body"):
+            # OpenAI's client raises this for an error event in a stream, which has no status of its own.
+            found.status = int(code) if isinstance(code, str) and code.isdigit() else 500
+            found.body = orjson.dumps({"error": item.body})
+        return
+    if _made_up(item):
+        return
+    body = getattr(item, "body", None)
+    found.status = status
+    if isinstance(body, Mapping):
+        found.body = orjson.dumps({"error": dict(body)}, default=str)
+    elif isinstance(message, bytes):
+        found.body = message
+    elif isinstance(message, str):
+        found.body = message.encode()
+    if headers:
+        found.headers = _lowered(headers)
+
+
+def _made_up(item: BaseException) -> bool:
+    """Whether LiteLLM wrapped a broken connection into an answer with a status of 500 that nobody sent."""
+    behind = item.__cause__ or item.__context__
+    while behind is not None:
+        if type(behind).__module__.partition(".")[0] in _NETWORK and not hasattr(behind, "response"):
+            return True
+        behind = behind.__cause__ or behind.__context__
+    return False
+
+
+def _lowered(headers: Any) -> dict[str, str]:
+    try:
+        return {str(name).lower(): str(value) for name, value in dict(headers).items()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def readable(body: bytes) -> str:
+    """An error body as OpenAI would shape it, out of what providers and LiteLLM make of theirs."""
+    text = body.decode("utf-8", "replace").strip()
+    if text[:2] in ("b'", 'b"'):
+        try:
+            text = ast.literal_eval(text).decode("utf-8", "replace")
+        except (ValueError, SyntaxError, AttributeError):
+            return text
+    start = text.find("{")
+    if start < 0:
+        return text
+    try:
+        content = orjson.loads(text[start:] if not text.startswith("[") else text)
+    except orjson.JSONDecodeError:
+        return text
+    content = content[0] if isinstance(content, list) and content else content
+    error = content.get("error", content) if isinstance(content, dict) else content
+    if not isinstance(error, dict):
+        return text
+    if isinstance(error.get("code"), int) and isinstance(error.get("status"), str):
+        # Google: the number repeats the HTTP status, the word says what is wrong.
+        error = {**error, "code": error["status"]}
+    return orjson.dumps({"error": error}).decode()
+
+
+def clean(error: BaseException, secrets: Sequence[str]) -> str:
+    """LiteLLM's message without prefixes (`litellm.BadRequestError: VertexAIException - …`) and advice."""
+    text = str(getattr(error, "message", None) or error)
+    text = text.partition(" LiteLLM Retried")[0]
+    while True:
+        head, separator, rest = text.partition(": ")
+        if separator and rest and (head.startswith("litellm.") or head.endswith(("Error", "Exception"))):
+            text = rest
+            continue
+        break
+    head, separator, rest = text.partition(" - ")
+    if separator and rest and "Exception" in head and len(head) < 80:
+        text = rest
+    text = text.partition("To drop these, set")[0].strip()
+    return scrub(text[:_MESSAGE_LIMIT] or "The call of the provider failed.", secrets)
+
+
+_STATUS_OF_TYPE = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+}
+"""Anthropic's error types and the status each has where it is not in a stream (Anthropic's API reference)."""
+
+
+def stream_error(error: Any, secrets: Sequence[str] = ()) -> ProxyError:
+    """The error for an error event within a stream, in OpenAI's, Anthropic's or Google's words."""
+    text = scrub(readable(orjson.dumps({"error": error})), secrets)
+    if not isinstance(error, dict):
+        return ProviderServerError(scrub(str(error)[:_MESSAGE_LIMIT], secrets))
+    code = error.get("code")
+    status = code if isinstance(code, int) else int(code) if isinstance(code, str) and code.isdigit() else 0
+    if not 400 <= status < 600:
+        kind = error.get("type")
+        status = _STATUS_OF_TYPE.get(kind, 500) if isinstance(kind, str) else 500
+    return error_of(status, text.encode(), {})

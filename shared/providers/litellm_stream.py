@@ -1,0 +1,171 @@
+"""An open stream of LiteLLM's, told as OpenAI would: one id, true finish reasons, usage in a last chunk."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+import orjson
+
+from shared import Json
+from shared.errors import InvalidProviderResponse, ProxyError
+from shared.providers.calls import Event
+from shared.providers.litellm_chunks import is_openai_model, openai_chunk
+from shared.providers.litellm_errors import proxy_error
+from shared.providers.litellm_lines import CheckedLines
+from shared.providers.openai_errors import visible_headers
+
+Explain = Callable[[BaseException], BaseException]
+"""Turns a provider library's own exception into LiteLLM's class for it."""
+
+
+class LiteLLMEvents:
+    """Chunks of one call. `done` says that every choice that began has a finish reason of the provider's own."""
+
+    def __init__(
+        self,
+        wrapper: Any,
+        source: Any,
+        *,
+        model: str,
+        dropped: tuple[str, ...],
+        secrets: Sequence[str],
+        explain: Explain,
+    ) -> None:
+        self.dropped = dropped
+        self.done = False
+        self._wrapper = wrapper
+        self._source = source
+        self._secrets = secrets
+        self._explain = explain
+        self._lines: CheckedLines | None = None
+        lines = getattr(source, "streaming_response", None)
+        if lines is not None and hasattr(lines, "__aiter__"):
+            self._lines = source.streaming_response = CheckedLines(lines, secrets)
+        self.headers: Mapping[str, str] = visible_headers(_headers(wrapper, source))
+        self._story = Story(model)
+
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        chunks = self._chunks()
+        try:
+            async for chunk in chunks:
+                told = self._story.told(chunk)
+                if told is not None:
+                    yield Event(orjson.dumps(told), told)
+        except (ProxyError, GeneratorExit):
+            raise
+        except Exception as error:
+            raise proxy_error(self._explain(error), self._secrets) from None
+        self.done = self._story.finished
+        last = self._story.usage_chunk() if self.done else None
+        if last is not None:
+            yield Event(orjson.dumps(last), last)
+
+    async def _chunks(self) -> AsyncIterator[Json]:
+        if hasattr(self._source, "__aiter__"):
+            async for chunk in self._source:
+                content = openai_chunk(chunk) if chunk is not None else None
+                if content is not None:
+                    yield content | {"_verbatim": True} if is_openai_model(chunk) else content
+            return
+        async for chunk in self._wrapper:
+            # A library that reads in threads: only LiteLLM's own wrapper can drive it.
+            content = openai_chunk(chunk)
+            if content is None:
+                continue
+            if self._wrapper.received_finish_reason is None:
+                for choice in content["choices"]:
+                    choice["finish_reason"] = None
+            yield content
+
+    async def aclose(self) -> None:
+        with anyio.CancelScope(shield=True):
+            for closing in (self._lines, self._source, self._wrapper):
+                await _close_quietly(closing)
+            for name in ("response", "http_response"):
+                await _close_quietly(getattr(self._source, name, None))
+
+
+class Story:
+    """What of a stream must agree from chunk to chunk."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._id = ""
+        self._created = 0
+        self._usage: Json | None = None
+        self._usage_sent = False
+        self._finished: dict[int, bool] = {}
+
+    @property
+    def finished(self) -> bool:
+        return bool(self._finished) and all(self._finished.values())
+
+    def told(self, chunk: Json) -> Json | None:
+        """The chunk as it goes out, or None where only its usage counted."""
+        verbatim = chunk.pop("_verbatim", False)
+        choices = chunk.get("choices")
+        if not isinstance(choices, list):
+            raise InvalidProviderResponse("The provider sent a chunk without choices.")
+        self._id = self._id or chunk.get("id") or ""
+        self._created = self._created or chunk.get("created") or int(time.time())
+        if chunk.get("model"):
+            self._model = chunk["model"]
+        usage = chunk.get("usage")
+        if usage:
+            self._usage = usage
+            self._usage_sent = not choices
+            if choices:
+                del chunk["usage"]
+        for choice in choices:
+            self._note(choice, verbatim)
+        if verbatim:
+            return chunk
+        if not choices:
+            self._usage_sent = False
+            return None
+        return self._framed(chunk)
+
+    def _note(self, choice: Json, verbatim: bool) -> None:
+        index = choice.get("index", 0)
+        first = index not in self._finished
+        self._finished[index] = bool(choice.get("finish_reason")) or self._finished.get(index, False)
+        if first and not verbatim and isinstance(choice.get("delta"), dict):
+            choice["delta"] = {"role": "assistant", **choice["delta"]}
+
+    def usage_chunk(self) -> Json | None:
+        if self._usage is None or self._usage_sent:
+            return None
+        return self._framed({"choices": [], "usage": self._usage})
+
+    def _framed(self, chunk: Json) -> Json:
+        return {
+            **chunk,
+            "id": self._id or f"chatcmpl-{self._created}",
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+        }
+
+
+def _headers(wrapper: Any, source: Any) -> dict[str, str]:
+    for holder, name in ((wrapper, "_response_headers"), (source, "response_headers")):
+        headers = getattr(holder, name, None)
+        if headers:
+            return {str(key).lower(): str(value) for key, value in dict(headers).items()}
+    return {}
+
+
+async def _close_quietly(closing: Any) -> None:
+    """Closes whatever it is; that its connection already broke no longer matters."""
+    for name in ("aclose", "close"):
+        close = getattr(closing, name, None)
+        if close is None:
+            continue
+        try:
+            result = close()
+            if hasattr(result, "__await__"):
+                await result
+        except Exception:
+            return
+        return
