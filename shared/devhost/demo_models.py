@@ -1,0 +1,52 @@
+"""The models of a first local start: they need no provider and no secret."""
+
+from collections.abc import Sequence
+
+from shared import Json
+
+_OPERATIONS = ("ChatCompletion",)
+
+
+def demo_models() -> Sequence[Json]:
+    """Catalog documents: two demo models, whose costs are made up to show accounting, and a group over both."""
+    return (
+        _model("demo-chat", "Demo chat", context=128_000, costs={"input": 0.0025, "output": 0.01}),
+        {
+            **_model(
+                "demo-chat-mini",
+                "Demo chat, small",
+                context=4_096,
+                costs={"input": 0.00015, "output": 0.0006},
+            ),
+            "context_window_fallbacks": ["demo-chat"],
+        },
+        {
+            "kind": "group",
+            "id": "demo",
+            "name": "Demo group",
+            "members": [{"id": "demo-chat"}, {"id": "demo-chat-mini"}],
+            "strategy": "round-robin",
+        },
+    )
+
+
+def _model(id: str, name: str, context: int, costs: Json) -> Json:
+    return {
+        "id": id,
+        "name": name,
+        "code": id,
+        "provider": "Demo",
+        "model_type": "Demo",
+        "operations": list(_OPERATIONS),
+        "costs": costs,
+        "capabilities": {
+            "vision": True,
+            "function_calling": True,
+            "json_schema": True,
+            "reasoning": False,
+            "streaming": True,
+            "max_input_tokens": context,
+            "max_output_tokens": 4_096,
+        },
+        "metadata": {"demo": True},
+    }

@@ -1,0 +1,69 @@
+"""A number for the bounds of a JSON Schema."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from math import ceil, floor, isfinite
+from typing import Any
+
+
+def number_between(schema: Mapping[str, Any], *, whole: bool, variant: int = 0) -> int | float | None:
+    """The number within `minimum`, `maximum`, their exclusive forms and `multipleOf` that is nearest to 1.
+
+    `variant` 1 is the next one, and so on. None where there is no such number. Counted in fractions: 0.3 is
+    a multiple of 0.1 as JSON writes it, though not in binary.
+    """
+    low, above = _bound(schema, "minimum", "exclusiveMinimum", max)
+    high, below = _bound(schema, "maximum", "exclusiveMaximum", min)
+    multiple = _fraction(schema.get("multipleOf"))
+    step = multiple if multiple is not None and multiple > 0 else None
+    if whole:
+        step = Fraction((step or Fraction(1)).numerator)
+    grid = step or Fraction(1)
+    least = None if low is None else (floor(low / grid) + 1 if above else ceil(low / grid))
+    most = None if high is None else (ceil(high / grid) - 1 if below else floor(high / grid))
+    index = _nth(least, most, variant)
+    if index is not None:
+        return _plain(index * grid, whole)
+    if step is None and low is not None and high is not None and low <= high:
+        middle = low + (high - low) * Fraction(1, 2 + variant)
+        if (middle > low or not above) and (middle < high or not below):
+            return _plain(middle, whole)
+    return None
+
+
+def _nth(least: int | None, most: int | None, variant: int) -> int | None:
+    """The `variant`-th whole number of a range: from the one nearest to 1 upwards, then downwards."""
+    start = 1
+    if least is not None and least > start:
+        start = least
+    if most is not None and most < start:
+        start = most
+    if least is not None and start < least:
+        return None
+    up = None if most is None else most - start
+    if up is None or variant <= up:
+        return start + variant
+    index = start - (variant - up)
+    return index if least is None or index >= least else None
+
+
+def _bound(
+    schema: Mapping[str, Any], inclusive: str, exclusive: str, tighter: Any
+) -> tuple[Fraction | None, bool]:
+    """The tighter of both forms, and whether it is excluded itself (in draft 4 by `true`)."""
+    including, excluding = _fraction(schema.get(inclusive)), _fraction(schema.get(exclusive))
+    if excluding is None:
+        return including, schema.get(exclusive) is True
+    if including is None or tighter(including, excluding) == excluding:
+        return excluding, True
+    return including, False
+
+
+def _fraction(value: object) -> Fraction | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        return None
+    return Fraction(repr(value))
+
+
+def _plain(value: Fraction, whole: bool) -> int | float:
+    return int(value) if whole or value.denominator == 1 else float(value)

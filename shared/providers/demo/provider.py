@@ -1,0 +1,89 @@
+"""The demo provider: every answer is made up here, in the format and with the manners of OpenAI's API."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+
+import orjson
+
+from shared import Json
+from shared.catalog.documents import Model
+from shared.errors import UnsupportedOperation
+from shared.ports import Clock
+from shared.providers.calls import Answer, Call, Event
+from shared.providers.demo.chat import ChatCompletion
+from shared.providers.demo.completions import Completion
+from shared.providers.demo.operation import Operation, Question
+from shared.wire.usage import read_usage
+
+OPERATIONS: Mapping[str, Callable[[Question], Operation]] = {
+    "chat/completions": ChatCompletion,
+    "completions": Completion,
+}
+"""What the demo provider can do, by OpenAI's path. A new operation is a line here."""
+
+
+class DemoProvider:
+    """A `Provider` without a network. `pause` is in seconds before each event of a stream."""
+
+    def __init__(self, clock: Clock, *, pause: float = 0.0) -> None:
+        self._clock = clock
+        self._pause = pause
+
+    async def send(self, call: Call) -> Answer:
+        operation = self._operation(call)
+        content = operation.answer()
+        return Answer(
+            body=orjson.dumps(content),
+            content=content,
+            usage=read_usage(content.get("usage")),
+            dropped=operation.dropped,
+        )
+
+    async def open(self, call: Call) -> "DemoEvents":
+        operation = self._operation(call)
+        return DemoEvents(operation.chunks(), self._pause, operation.dropped)
+
+    async def probe(self, model: Model) -> bool:
+        """It is as alive as the process."""
+        return True
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def _operation(self, call: Call) -> Operation:
+        make = OPERATIONS.get(call.path)
+        if make is None:
+            raise UnsupportedOperation(f"The demo provider does not do {call.path}.", param="model")
+        capabilities = call.model.capabilities
+        return make(
+            Question(
+                body=call.body,
+                model=call.model.code,
+                created=int(self._clock.time()),
+                context=capabilities.max_input_tokens,
+            )
+        )
+
+
+class DemoEvents:
+    """An open stream: see `shared.providers.calls.Events`."""
+
+    def __init__(self, chunks: Iterator[Json], pause: float, dropped: tuple[str, ...]) -> None:
+        self.headers: Mapping[str, str] = {}
+        self.dropped = dropped
+        self.done = False
+        self._chunks = chunks
+        self._pause = pause
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        for chunk in self._chunks:
+            # Even without a pause the loop gets its turn, as it does while a real provider is awaited.
+            await asyncio.sleep(self._pause)
+            if self._closed:
+                return
+            yield Event(orjson.dumps(chunk), chunk)
+        self.done = True
+
+    async def aclose(self) -> None:
+        self._closed = True
