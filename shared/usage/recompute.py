@@ -42,7 +42,7 @@ class Recomputation:
         self._days = days
 
     async def run(self, day: date, project: str | None = None) -> tuple[int, int]:
-        """Returns how many records there are and how many sums were wrong. Raises `Conflict` on a busy day."""
+        """Returns how many records there are and how many sums were wrong; `Conflict` on a busy day."""
         corrected: set[str] = set()
         for _ in range(_PASSES):
             # The sums come first: one that is incremented meanwhile has another ETag when it is replaced.

@@ -16,7 +16,7 @@ from shared.usage.records import UsageRecord, partition
 from shared.usage.rollups import RollUp, RollUps
 
 _BATCH = 100
-_AT_ONCE = 4
+_AT_ONCE = 8
 _LONGEST_PAUSE = 30.0
 _LAST_FLUSH = 5.0
 
@@ -27,14 +27,8 @@ class _Waiting(NamedTuple):
     id: str
     sort_key: str
     time: float
+    partition: str
     record: UsageRecord
-
-    @property
-    def partition(self) -> str:
-        return partition(self.record.project, iso(self.time)[:10])
-
-    def document(self) -> Json:
-        return self.record.document(self.id, self.sort_key, self.time)
 
 
 class UsageRecorder:
@@ -76,7 +70,8 @@ class UsageRecorder:
             stamp = f"{int(time * 1000):013d}"
             id = record.id or f"{stamp}-{secrets.token_hex(8)}"
             sort_key = f"{stamp}-{record.id}" if record.id else id
-            self._waiting.append(_Waiting(id, sort_key, time, record))
+            own = partition(record.project, iso(time)[:10])
+            self._waiting.append(_Waiting(id, sort_key, time, own, record))
             self._trim()
             self._wake()
         except Exception:
@@ -142,9 +137,8 @@ class UsageRecorder:
             async with turn:
                 if not reachable:
                     return
-                documents = [waiting.document() for waiting in chunks[number]]
                 try:
-                    written = await self._create(documents)
+                    written = await self._create(_documents(chunks[number]))
                 except StoreUnavailable as error:
                     reachable = False
                     _log.warning("usage records wait: %s", type(error).__name__)
@@ -153,7 +147,9 @@ class UsageRecorder:
                 self._owe(written)
 
         try:
-            await asyncio.gather(*(write(number) for number in list(chunks)))
+            async with asyncio.TaskGroup() as writes:
+                for number in list(chunks):
+                    writes.create_task(write(number))
         finally:
             left = [waiting for chunk in chunks.values() for waiting in chunk]
             self._waiting.extendleft(sorted(left, key=lambda waiting: waiting.sort_key, reverse=True))
@@ -184,24 +180,35 @@ class UsageRecorder:
                 self._owed[id] = roll_up
 
     async def _pay(self) -> None:
-        for id in list(self._owed):
-            # Taken out first: an increment that may have been applied is not sent again.
-            roll_up = self._owed.pop(id)
-            amounts = {name: amount for name, amount in roll_up.amounts.items() if amount}
-            try:
-                await self._store.increment(
-                    COUNTERS, self._empty(roll_up), amounts, time_to_live=self._time_to_live
-                )
-            except StoreThrottled:
-                self._owed[id] = roll_up  # refused before it was applied
-                return
-            except StoreError:
-                head = roll_up.head
-                _log.warning("usage of %s on %s may be short: recompute it", head["project"], head["day"])
+        turn = asyncio.Semaphore(_AT_ONCE)
 
-    @staticmethod
-    def _empty(roll_up: RollUp) -> Json:
-        return {**roll_up.head, **dict.fromkeys(roll_up.amounts, 0)}
+        async def increment(id: str) -> None:
+            async with turn:
+                # Taken out first: an increment that may have been applied is not sent again.
+                roll_up = self._owed.pop(id)
+                amounts = {name: amount for name, amount in roll_up.amounts.items() if amount}
+                initial = {**roll_up.head, **dict.fromkeys(roll_up.amounts, 0)}
+                try:
+                    await self._store.increment(COUNTERS, initial, amounts, time_to_live=self._time_to_live)
+                except StoreThrottled:
+                    self._owed[id] = roll_up  # refused before it was applied
+                except StoreError:
+                    day, project = roll_up.head["day"], roll_up.head["project"]
+                    _log.warning("usage of %s on %s may be short: recompute it", project, day)
+
+        async with asyncio.TaskGroup() as increments:
+            for id in list(self._owed):
+                increments.create_task(increment(id))
+
+
+def _documents(chunk: Iterable[_Waiting]) -> list[Json]:
+    documents = []
+    for waiting in chunk:
+        try:
+            documents.append(waiting.record.document(waiting.id, waiting.sort_key, waiting.time))
+        except Exception:
+            _log.exception("the usage record %s is lost", waiting.id)
+    return documents
 
 
 def _chunks(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:

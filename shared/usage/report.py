@@ -85,9 +85,7 @@ class UsageReport:
         if day is not None:
             since = until = day
         where = [*_between(since, until), *_filters(query), *_status(query.get("status", ""))]
-        for name in ("operation", "request_id"):
-            if query.get(name):
-                where.append(Where(name, "=", query[name]))
+        where += [Where(name, "=", query[name]) for name in ("operation", "request_id") if query.get(name)]
         own = None
         if since is not None and since == until and query.get("project_id"):
             own = partition(query["project_id"], since.isoformat())

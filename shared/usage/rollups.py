@@ -10,17 +10,9 @@ from shared import Json
 KIND = "usage"
 DIMENSIONS = ("project", "key_id", "user", "model", "day")
 
-AMOUNTS = (
-    "requests",
-    "errors",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost_nano_usd",
-    "unpriced_requests",
-)
+_TOKENS = ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+
+AMOUNTS = ("requests", "errors", *_TOKENS, "cost_nano_usd", "unpriced_requests")
 """Whole numbers, so that sums are exact: cost is in billionths of a US dollar."""
 
 NANO = 1_000_000_000
@@ -47,13 +39,7 @@ class RollUp:
         amounts["requests"] += 1
         amounts["errors"] += record["status"] >= 400
         usage = record["usage"] or {}
-        for name in (
-            "prompt_tokens",
-            "completion_tokens",
-            "total_tokens",
-            "cached_tokens",
-            "reasoning_tokens",
-        ):
+        for name in _TOKENS:
             amounts[name] += usage.get(name, 0)
         cost = record["cost_usd"]
         if cost is None:
