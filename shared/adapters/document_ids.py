@@ -1,7 +1,7 @@
 """Ids as Cosmos DB can hold them, reversibly.
 
-Cosmos DB refuses `/ \\ # ?` in an id, limits it to 1,023 bytes and recommends plain ASCII, since the id becomes
-a part of an address (https://learn.microsoft.com/azure/cosmos-db/concepts-limits). So letters, digits and
+Cosmos DB refuses `/ \\ # ?` in an id, limits it to 1,023 bytes and recommends plain ASCII, since the id is a
+part of an address (https://learn.microsoft.com/azure/cosmos-db/concepts-limits). So letters, digits and
 `- _ . : @ |` stay as they are, and every other byte of the id's UTF-8 becomes `~XX` (a dot at either end too:
 `.` and `..` vanish from addresses). What would be longer than 255 characters becomes `~~` and a SHA-256; such
 a document keeps its id in the field `ORIGINAL_ID`. Both stores order by the encoded id, so they page alike.
