@@ -56,7 +56,7 @@ def _vertex(
 ) -> Callable[[str], str]:
     """LiteLLM's name of a partner's model on Vertex AI, from the bare, the family or the publisher form.
 
-    `publisher` is Google's name of it; `keep` says whether LiteLLM wants to see that. `family` is put before a
+    `publisher` is Google's name of it; `keep` says whether LiteLLM wants to see that. `family` goes before a
     bare code, one that begins with neither `family` nor one of `families`.
     """
 
@@ -70,7 +70,7 @@ def _vertex(
 
 
 def _gemini_on_vertex(code: str) -> str:
-    """LiteLLM wants `gemini/` before a tuned endpoint, which is a number, and Gemma's publisher as a service."""
+    """LiteLLM wants `gemini/` before a tuned endpoint, a number, and the publisher of Gemma as a service."""
     rest = code.removeprefix("vertex_ai/").removeprefix("google/")
     if rest.isascii() and rest.isdigit():
         return f"vertex_ai/gemini/{rest}"
