@@ -197,7 +197,8 @@ class InternalError(ProxyError):
 class UpstreamError(ProxyError):
     """A provider failed. `retry_after` is in seconds, where the provider said so."""
 
-    status, type, code = 502, "upstream_error", "provider_error"
+    status, type = 502, "upstream_error"
+    code: str | None = "provider_error"
     retryable: ClassVar[bool] = False
     """Whether asking the same deployment again may help."""
 
