@@ -34,7 +34,7 @@ _CLIENT_OPTIONS: Mapping[str, Any] = {
 
 
 class KeyVaultSecrets:
-    """A `SecretStore` on Key Vault. Each `get` asks for the current version: put `CachedSecrets` before it."""
+    """A `SecretStore` on Key Vault. Each `get` asks for the current version: `CachedSecrets` goes before."""
 
     def __init__(
         self,
