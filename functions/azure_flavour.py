@@ -1,0 +1,67 @@
+"""`/openai/…`: the same operations under the addresses that Azure OpenAI's clients use.
+
+One function for all of them, so that no two routes overlap. `api-version` is accepted and means nothing here.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import azure.functions as func
+
+from functions.http import METHODS, Exchange, Reply, endpoint
+from functions.inference import answer
+from functions.models import show_models
+from shared.errors import MethodNotAllowed, NotFound
+from shared.inference.operations import CHAT_COMPLETIONS, COMPLETIONS, Operation
+from shared.services import Services
+
+_OPERATIONS: dict[str, Operation] = {
+    operation.path: operation for operation in (CHAT_COMPLETIONS, COMPLETIONS)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address below `/openai/` means: its methods, and what answers it."""
+
+    methods: tuple[str, ...]
+    answer: Callable[[Exchange], Awaitable[Reply]]
+
+
+def blueprint(services: Services) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @bp.function_name("azure_flavour")
+    @bp.route(route="openai/{*rest}", methods=METHODS)
+    @endpoint(services, *(method for method in METHODS if method != "OPTIONS"), access="inference")
+    async def azure_flavour(exchange: Exchange) -> Reply:
+        target = find_target(exchange.raw_path_param("rest"))
+        if target is None:
+            raise NotFound(f"There is nothing at {exchange.request.url.path}.")
+        if exchange.method not in target.methods:
+            raise MethodNotAllowed(exchange.method, ", ".join(target.methods))
+        return await target.answer(exchange)
+
+    return bp
+
+
+def find_target(rest: str) -> Target | None:
+    """What `rest`, the path below `/openai/`, means. A deployment's name is one segment."""
+    rest = rest.strip("/")
+    head, _, tail = rest.partition("/")
+    if head == "deployments":
+        name, _, path = tail.partition("/")
+        return _operation(path, name.replace("%2F", "/").replace("%2f", "/")) if name else None
+    if head == "v1":
+        head, _, tail = tail.partition("/")
+        rest = rest.removeprefix("v1/")
+    if head == "models":
+        return Target(("GET", "HEAD"), lambda exchange: show_models(exchange, tail.replace("%2F", "/")))
+    return _operation(rest, None)
+
+
+def _operation(path: str, model: str | None) -> Target | None:
+    operation = _OPERATIONS.get(path.rstrip("/"))
+    if operation is None:
+        return None
+    return Target(("POST",), lambda exchange: answer(exchange, operation, model))

@@ -1,0 +1,96 @@
+"""One HTTP request on its way through a function: what handlers read of it."""
+
+import re
+import uuid
+from collections.abc import Mapping
+
+import orjson
+from azurefunctions.extensions.http.fastapi import Request
+
+from shared import Json
+from shared.access.caller import ANONYMOUS, Caller
+from shared.errors import ClientGone, InvalidJson, RequestTooLarge
+from shared.services import Services
+
+_SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{8,128}")
+
+
+class Exchange:
+    """The request, who asks, and what the answer's headers need. `started` is monotonic, in seconds."""
+
+    __slots__ = ("_body", "_headers", "caller", "method", "request", "request_id", "services", "started")
+
+    def __init__(self, request: Request, services: Services) -> None:
+        self.request = request
+        self.services = services
+        self.method: str = request.method
+        self.started = services.clock.monotonic()
+        self.caller: Caller = ANONYMOUS
+        self._headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        self._body: bytes | None = None
+        asked = self.header("x-request-id")
+        self.request_id = asked if asked and _SAFE_REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+
+    def header(self, name: str) -> str | None:
+        """A header by its lower-case name; None where it is absent."""
+        value = self._headers.get(name.encode("latin-1"))
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.request.query_params
+
+    def raw_path_param(self, name: str) -> str:
+        """A part of the path as the host gives it: decoded, but for `%2F`."""
+        value = self.request.path_params.get(name)
+        return value if isinstance(value, str) else ""
+
+    def path_param(self, name: str) -> str:
+        """A part of the path, wholly decoded; empty where it is absent."""
+        raw = self.raw_path_param(name)
+        return raw.replace("%2F", "/").replace("%2f", "/") if "%" in raw else raw
+
+    async def body(self) -> bytes:
+        """The whole body. Raises `RequestTooLarge`, without reading further, and `ClientGone`."""
+        if self._body is None:
+            self._body = await self._read_body(self.services.settings.max_json_bytes)
+        return self._body
+
+    async def _read_body(self, limit: int) -> bytes:
+        length = self._headers.get(b"content-length")
+        if length is not None and length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        receive = self.request.receive
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            if part:
+                parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def json_object(self) -> Json:
+        """The body as a JSON object. Raises `InvalidJson`."""
+        body = await self.body()
+        try:
+            content = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            raise InvalidJson(
+                "The body is empty; a JSON object is needed." if not body else "The body is not valid JSON."
+            ) from None
+        if not isinstance(content, dict):
+            raise InvalidJson("The body must be a JSON object.")
+        return content
+
+
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {limit} bytes.")

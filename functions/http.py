@@ -1,0 +1,152 @@
+"""What every HTTP function does: request id, caller, error envelope, disconnects, and the headers of each answer."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal, TypeAlias
+
+import orjson
+from azurefunctions.extensions.http.fastapi import Request, Response
+
+from functions.exchange import Exchange
+from functions.replies import PlainReply, SseReply, json_response
+from shared import VERSION
+from shared.access.caller import ANONYMOUS, Caller
+from shared.access.credentials import presented_key
+from shared.errors import AdminRequired, ClientGone, InternalError, MethodNotAllowed, ProxyError
+from shared.services import Services
+from shared.telemetry.logging import log_event
+
+__all__ = ["METHODS", "Access", "Exchange", "PlainReply", "SseReply", "endpoint", "json_response"]
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
+"""Every method: the host answers one that no function takes with an empty 404."""
+
+Access: TypeAlias = Literal["open", "user", "admin", "inference"]
+"""Who may call: anyone, any key, an administrator's key; `inference` is any key, or none where keys are off."""
+
+Reply: TypeAlias = PlainReply | SseReply
+Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
+Function: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+WATCH_AFTER = 0.25
+"""Seconds after which a plain call begins to look whether its client is still there."""
+
+_logger = logging.getLogger("llmproxy.http")
+
+
+def endpoint(services: Services, *methods: str, access: Access) -> Callable[[Handler], Function]:
+    """Makes a handler into the function that Azure calls. Whatever goes wrong ends in OpenAI's envelope."""
+    allowed = ", ".join(methods)
+
+    def decorate(handler: Handler) -> Function:
+        async def function(req: Request) -> Response:
+            exchange = Exchange(req, services)
+            try:
+                if not services.prepared:
+                    await services.prepare()
+                if exchange.method not in methods and exchange.method != "OPTIONS":
+                    raise MethodNotAllowed(exchange.method, allowed)
+                if exchange.method == "OPTIONS" and "OPTIONS" not in methods:
+                    reply: Reply = PlainReply(b"", 204, {"allow": allowed})
+                else:
+                    if access != "open":
+                        exchange.caller = await authenticate(exchange, access)
+                    reply = await handler(exchange)
+            except ProxyError as error:
+                reply = error_reply(error)
+            except asyncio.CancelledError:
+                reply = error_reply(ClientGone())
+            except Exception:
+                _logger.exception("unhandled error in %s, request %s", handler.__name__, exchange.request_id)
+                reply = error_reply(InternalError())
+            return finish(exchange, reply)
+
+        function.__name__ = handler.__name__
+        function.__qualname__ = handler.__qualname__
+        function.__module__ = handler.__module__
+        function.__doc__ = handler.__doc__
+        return function
+
+    return decorate
+
+
+async def authenticate(exchange: Exchange, access: Access) -> Caller:
+    """The caller by the key that the request carries. Raises a 401, 403 or 503."""
+    services = exchange.services
+    authorization = exchange.header("authorization")
+    api_key, x_api_key = exchange.header("api-key"), exchange.header("x-api-key")
+    if access == "inference" and not services.settings.require_keys and not (api_key or x_api_key):
+        return ANONYMOUS
+    presented = presented_key(authorization, api_key, x_api_key)
+    caller = services.keys.fresh(presented) or await services.keys.authenticate(presented)
+    if access == "admin" and not caller.admin:
+        raise AdminRequired("This address needs an administrator's key.")
+    return caller
+
+
+def error_reply(error: ProxyError) -> PlainReply:
+    return PlainReply(orjson.dumps(error.envelope()), error.status, error.headers)
+
+
+def finish(exchange: Exchange, reply: Reply) -> Reply:
+    """Adds what every answer carries, and logs the request."""
+    elapsed = (exchange.services.clock.monotonic() - exchange.started) * 1000
+    reply.add_headers(
+        {
+            "x-request-id": exchange.request_id,
+            "openai-processing-ms": str(int(elapsed)),
+            "x-llmproxy-version": VERSION,
+        }
+    )
+    if _logger.isEnabledFor(logging.DEBUG) or reply.status_code >= 400:
+        log_event(
+            _logger,
+            logging.DEBUG if reply.status_code < 400 else logging.INFO,
+            "http",
+            request_id=exchange.request_id,
+            method=exchange.method,
+            path=exchange.request.scope["path"],
+            status=reply.status_code,
+            project=exchange.caller.project,
+            key_id=exchange.caller.key_id,
+            duration_ms=round(elapsed, 1),
+        )
+    return reply
+
+
+@asynccontextmanager
+async def while_client_stays(exchange: Exchange) -> AsyncIterator[None]:
+    """Cancels what runs inside when the client leaves, and raises `ClientGone`. The body must have been read.
+
+    Nothing tells a function that its client left before it has answered, so a task has to wait for the
+    message; most calls are over before it is worth starting one.
+    """
+    loop, worker = asyncio.get_running_loop(), asyncio.current_task()
+    watcher: asyncio.Task[None] | None = None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await exchange.request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if worker is not None:
+            worker.cancel()
+
+    def start() -> None:
+        nonlocal watcher
+        watcher = loop.create_task(watch())
+
+    timer = loop.call_later(WATCH_AFTER, start)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if gone and worker is not None and worker.uncancel() == 0:
+            raise ClientGone from None
+        raise
+    finally:
+        timer.cancel()
+        if watcher is not None:
+            watcher.cancel()

@@ -1,0 +1,87 @@
+"""Answers, as lean ASGI responses: their headers are encoded once and nothing is looked up twice."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from azurefunctions.extensions.http.fastapi import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from shared.inference.stream import GRACE, StreamSession
+
+JSON_TYPE = "application/json"
+_SSE_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+
+
+class PlainReply(Response):
+    """A whole body with its headers."""
+
+    def __init__(
+        self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None, type: str = JSON_TYPE
+    ) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = [
+            (b"content-length", str(len(body)).encode()),
+            (b"content-type", type.encode()),
+        ]
+        if headers:
+            self.add_headers(headers)
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        self.raw_headers.extend(_encoded(headers))
+
+
+class SseReply(StreamingResponse):
+    """The events of a `StreamSession`. When the client leaves, the session is closed at once.
+
+    A connection whose reader is stuck past the deadline is given up without a proper end, so that what the client
+    has is never taken for complete.
+    """
+
+    def __init__(self, session: StreamSession, headers: Mapping[str, str]) -> None:
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = _encoded({**_SSE_HEADERS, **headers})
+        self._session = session
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        self.raw_headers.extend(_encoded(headers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watcher = asyncio.create_task(self._close_when_client_leaves(receive))
+        try:
+            async with asyncio.timeout_at(self._session.deadline + GRACE):
+                await send(
+                    {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+                )
+                async for batch in self._session.batches():
+                    await send({"type": "http.response.body", "body": batch, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (TimeoutError, OSError):
+            return
+        finally:
+            watcher.cancel()
+            await self._session.close()
+
+    async def _close_when_client_leaves(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await self._session.close()
+
+
+def json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> PlainReply:
+    """JSON with a status. Raises `TypeError` for what is no JSON."""
+    return PlainReply(orjson.dumps(content), status, headers)
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]

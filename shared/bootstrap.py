@@ -1,0 +1,110 @@
+"""Settings to Services: the only module that knows the adapters."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from shared.access.audit import AuditLog
+from shared.access.key_admin import KeyAdmin
+from shared.access.key_ring import KeyRing
+from shared.access.projects import ProjectAdmin
+from shared.adapters.azure_identity import AzureIdentity
+from shared.catalog.admin import ModelAdmin
+from shared.catalog.cache import CatalogCache
+from shared.catalog.catalog import Catalog
+from shared.clock import SystemClock
+from shared.containers import CONTAINERS
+from shared.health.book import HealthBook
+from shared.health.prober import Prober
+from shared.health.ready import ReadyReport
+from shared.inference.pipeline import Inference
+from shared.inference.record import Ledger
+from shared.ports import Clock, DocumentStore, SecretStore, TokenSource
+from shared.providers.calls import Provider
+from shared.providers.demo import DemoProvider
+from shared.providers.http_client import HttpClient
+from shared.providers.openai_wire import OpenAIWire
+from shared.providers.registry import Providers
+from shared.secrets import CachedSecrets
+from shared.services import Services
+from shared.settings import Settings
+from shared.usage.recorder import UsageRecorder
+from shared.usage.report import UsageReport
+
+OWN_SECRETS = ("llmproxy-admin-key", "llmproxy-signing-key", "llmproxy-webhook-master", "llmproxy-smoke-key")
+"""The proxy's own secrets, which local mode makes at the first start."""
+LOCAL_SECRET_AGE = 1.0
+"""Seconds: an edited `.local/secrets.json` takes effect at once, without a restart."""
+
+
+def build_services(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    store: DocumentStore | None = None,
+    secret_store: SecretStore | None = None,
+    tokens: TokenSource | None = None,
+) -> Services:
+    """All services over the adapters that the settings ask for. Every adapter can be given instead."""
+    clock = clock or SystemClock()
+    identity = AzureIdentity(settings.identity_client_id)
+    tokens = tokens or identity
+    store = store or _store(settings, identity)
+    secrets = CachedSecrets(
+        secret_store or _secret_store(settings, identity),
+        clock,
+        min(settings.secret_max_age, LOCAL_SECRET_AGE) if settings.local else settings.secret_max_age,
+    )
+    catalog = CatalogCache(
+        store, clock, max_age=settings.catalog_max_age, endpoint_hosts=settings.endpoint_hosts
+    )
+    audit = AuditLog(store, clock, settings.audit_days)
+    projects = ProjectAdmin(store, audit, clock)
+    keys = KeyRing(store, secrets, clock, max_age=settings.catalog_max_age)
+    usage = UsageRecorder(store, clock, days=settings.usage_days)
+    health = HealthBook(store, clock)
+    providers = _providers(settings, secrets, tokens)
+    catalog.on_load(_litellm_loader(providers))
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        secrets=secrets,
+        catalog=catalog,
+        models=ModelAdmin(store, catalog, audit, clock, settings),
+        keys=keys,
+        key_admin=KeyAdmin(store, keys, projects, audit, clock),
+        projects=projects,
+        audit=audit,
+        usage=usage,
+        usage_report=UsageReport(store, usage, audit, clock, settings.usage_days),
+        health=health,
+        prober=Prober(catalog, providers.of, store, clock),
+        readiness=ReadyReport(catalog, secrets, store, clock),
+        inference=Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health)),
+        preparation=_preparation(settings, store, secrets),
+        warming=_warm_up,
+        closing=(
+            usage.close,
+            health.close,
+            keys.close,
+            providers.close,
+            catalog.close,
+            secrets.close,
+            store.close,
+            identity.close,
+        ),
+    )
+
+
+def _store(settings: Settings, identity: AzureIdentity) -> DocumentStore:
+    if settings.local:
+        from shared.adapters.sqlite import SqliteStore
+
+        return SqliteStore(settings.local_dir / "data.sqlite3")
+    from shared.adapters.cosmos import CosmosStore
+
+    return CosmosStore(
+        settings.cosmos_endpoint,
+        settings.cosmos_database,
+        settings.cosmos_emulator_key or identity.credential(),
+    )

@@ -1,0 +1,79 @@
+"""The local host as an ASGI application on top of a FunctionApp."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from shared.devhost.functions import read_functions, route_prefix
+from shared.devhost.routes import Matcher, decoded_path
+from shared.services import Services
+
+HOST_JSON = Path(__file__).resolve().parents[2] / "host.json"
+
+_logger = logging.getLogger("llmproxy.devhost")
+
+
+class FunctionHost:
+    """Serves the HTTP functions and runs the timers of an app, from start-up to shutdown."""
+
+    def __init__(self, app: func.FunctionApp, services: Services, host_json: Path = HOST_JSON) -> None:
+        routes, self.timers = read_functions(app, route_prefix(host_json))
+        self.routes = sorted({f"/{route.template}" for route in routes})
+        self._matcher = Matcher(routes)
+        self._services = services
+        self._running: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            response = await self._invoke(scope, receive)
+            await response(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _invoke(self, scope: Scope, receive: Receive) -> Response:
+        found = self._matcher.find(scope["method"], decoded_path(scope["raw_path"].decode("latin-1")))
+        if found is None:
+            return Response(status_code=404)
+        route, parameters = found
+        scope["path_params"] = dict(parameters)
+        target = route.target
+        try:
+            response: Response = await target.function(**{target.argument: Request(scope, receive)})
+        except Exception:
+            _logger.exception("the function %s failed", route.name)
+            return PlainTextResponse("Internal Server Error", status_code=500)
+        return response
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            _logger.exception("the start failed")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def start(self) -> None:
+        await self._services.prepare()
+        if self.timers:
+            from shared.devhost.timers import run_timers
+
+            self._running = asyncio.create_task(run_timers(self.timers))
+        self._services.warm_up()
+
+    async def stop(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
+        await self._services.close()

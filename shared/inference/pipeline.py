@@ -1,0 +1,207 @@
+"""The request path of every inference operation: resolve, admit, route, call, account."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+from urllib.parse import quote
+
+from shared.catalog.cache import CatalogCache
+from shared.catalog.documents import Model
+from shared.errors import ProviderTimeout, ProxyError, UpstreamError
+from shared.inference.deadlines import Deadlines, deadlines, retries
+from shared.inference.record import CallRecord, Ledger
+from shared.inference.request import InferenceRequest
+from shared.inference.routing import PATIENCE, Plan, Router, retries_help
+from shared.inference.stream import StreamSession
+from shared.ports import Clock
+from shared.providers.calls import Answer, Call, Provider
+from shared.settings import Settings
+from shared.wire.chat import answer_characters
+from shared.wire.estimate import estimate_prompt, tokens_of
+from shared.wire.usage import Usage
+
+T = TypeVar("T")
+Attempt = Callable[[Model, Deadlines], Awaitable[T]]
+
+
+class Inference:
+    """Serves calls out of the catalog. `provider_for` gives the provider that calls a model."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        catalog: CatalogCache,
+        provider_for: Callable[[Model], Provider],
+        ledger: Ledger,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._catalog = catalog
+        self._provider_for = provider_for
+        self._ledger = ledger
+        self._router = Router()
+
+    async def answer(self, request: InferenceRequest) -> tuple[Answer, CallRecord]:
+        """A plain call. Raises a `ProxyError`; a cancelled call is accounted and stays cancelled."""
+        record = self._ledger.begin(request)
+        try:
+            plan = await self._plan(request, record)
+
+            async def send(model: Model, limits: Deadlines) -> Answer:
+                return await self.provider(model).send(self.call(request, model, limits))
+
+            answer = await self.attempts(plan, record, send)
+        except ProxyError as error:
+            self._ledger.settle(record, error.status, error.code)
+            raise
+        except asyncio.CancelledError:
+            self._ledger.price(record, Usage(prompt=estimate_prompt(request.body), estimated=True))
+            self._ledger.settle(record, 499, "client_closed_request")
+            raise
+        except BaseException:
+            self._ledger.settle(record, 500, "internal_error")
+            raise
+        record.dropped = answer.dropped
+        self._ledger.price(record, answer.usage or _estimate(request, answer))
+        self._ledger.settle(record, 200)
+        return answer, record
+
+    async def stream(self, request: InferenceRequest) -> StreamSession:
+        """A streamed call: returns when its 200 may be sent. Raises a `ProxyError` before that."""
+        record = self._ledger.begin(request)
+        try:
+            plan = await self._plan(request, record)
+        except ProxyError as error:
+            self._ledger.settle(record, error.status, error.code)
+            raise
+        session = StreamSession(self, plan, record, self._ledger, self._settings, self._clock)
+        await session.start()
+        return session
+
+    async def _plan(self, request: InferenceRequest, record: CallRecord) -> Plan:
+        catalog = self._catalog.fresh() or await self._catalog.current()
+        plan = self._router.plan(catalog, request)
+        record.model = plan.first
+        return plan
+
+    def deadlines(self, request: InferenceRequest, model: Model) -> Deadlines:
+        return deadlines(self._settings, model, request.steering, request.streamed)
+
+    def provider(self, model: Model) -> Provider:
+        return self._provider_for(model)
+
+    async def attempts(
+        self,
+        plan: Plan,
+        record: CallRecord,
+        attempt: Attempt[T],
+        may_continue: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """Asks one deployment after the other under one deadline, until one answers or none is left."""
+        request, loop = record.request, asyncio.get_running_loop()
+        model: Model | None = plan.first
+        end = loop.time() + self.deadlines(request, plan.first).whole
+        while model is not None:
+            record.model, record.fallback = model, plan.is_fallback(model)
+            allowed = retries(self._settings, model, request.steering)
+            tries = 0
+            while True:
+                error = await self._try(model, record, attempt, end)
+                if not isinstance(error, ProxyError):
+                    return error
+                if not (may_continue() and retries_help(error) and tries < allowed):
+                    break
+                delay = self._delay(tries, error, plan)
+                if delay is None or loop.time() + delay >= end:
+                    break
+                await asyncio.sleep(delay)
+                tries += 1
+            model = plan.next_after(error, model) if may_continue() and loop.time() < end else None
+        raise _final(error, record.attempts)
+
+    async def _try(
+        self, model: Model, record: CallRecord, attempt: Attempt[T], end: float
+    ) -> T | ProxyError:
+        """One attempt: what it gave, or the error that it ended in."""
+        limits = self.deadlines(record.request, model)
+        loop, started = asyncio.get_running_loop(), self._clock.monotonic()
+        record.attempts += 1
+        try:
+            async with asyncio.timeout_at(min(end, loop.time() + limits.whole)):
+                result = await attempt(model, limits)
+        except TimeoutError:
+            error: ProxyError = ProviderTimeout(_silence(record.request.streamed))
+        except ProxyError as raised:
+            error = raised
+        else:
+            self._ledger.attempt(model, started, None)
+            return result
+        if isinstance(error, UpstreamError):
+            self._ledger.attempt(model, started, error.code or str(error.status))
+        return error
+
+    def _delay(self, tries: int, error: ProxyError, plan: Plan) -> float | None:
+        """Seconds to wait before the same deployment is asked again; None to go on to another instead."""
+        delay = self._router.backoff(tries)
+        asked = error.retry_after if isinstance(error, UpstreamError) else None
+        if asked is None:
+            return delay
+        if asked > PATIENCE and plan.has_alternative():
+            return None
+        return asked + delay * 0.1
+
+    def call(self, request: InferenceRequest, model: Model, limits: Deadlines) -> Call:
+        defaults = model.parameters.default_params
+        body = {**defaults, **request.body} if defaults else request.body
+        return Call(
+            request.operation.name,
+            request.operation.path,
+            model,
+            body,
+            request.streamed,
+            request.headers,
+            limits.connect,
+        )
+
+
+def _estimate(request: InferenceRequest, answer: Answer) -> Usage:
+    return Usage(
+        prompt=estimate_prompt(request.body),
+        completion=tokens_of(answer_characters(answer.content)),
+        estimated=True,
+    )
+
+
+def _silence(streamed: bool) -> str:
+    if streamed:
+        return "The provider did not answer in time."
+    return "The provider did not answer in time. Ask with 'stream': true, or submit the call as an asynchronous job."
+
+
+def _final(error: ProxyError, attempts: int) -> ProxyError:
+    """Keeps the SDKs from multiplying tries that the proxy has already made."""
+    if attempts > 1 or isinstance(error, ProviderTimeout):
+        error.headers["x-should-retry"] = "false"
+    return error
+
+
+def answer_headers(record: CallRecord, upstream: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a routed answer: which model answered, after how many tries, at what cost."""
+    headers = dict(upstream)
+    model = record.model
+    if model is not None:
+        headers["x-llmproxy-model"] = _header_text(model.id)
+        headers["x-llmproxy-provider"] = model.provider
+    headers["x-llmproxy-attempts"] = str(record.attempts)
+    headers["x-llmproxy-cache"] = "off"
+    if record.cost is not None and not record.request.streamed:
+        headers["x-llmproxy-cost-usd"] = f"{record.cost:.10f}".rstrip("0").rstrip(".")
+    if record.dropped:
+        headers["x-llmproxy-dropped-params"] = ",".join(record.dropped)
+    return headers
+
+
+def _header_text(text: str) -> str:
+    """An id as a header's value: percent-encoded (RFC 3986) where it is not printable ASCII."""
+    return text if text.isascii() else quote(text, safe=" /:@!$&'()*+,;=?#[]~")

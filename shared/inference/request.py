@@ -1,0 +1,106 @@
+"""A request as the pipeline sees it, once the caller is known and the body is JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared import Json
+from shared.access.caller import Caller
+from shared.errors import InvalidValue
+from shared.inference.operations import Operation
+from shared.wire.parameters import forwarded_body
+
+MAX_FALLBACKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """How a request steers the proxy. Times in seconds; None where it does not say."""
+
+    timeout: float | None = None
+    max_retries: int | None = None
+    fallbacks: tuple[str, ...] | None = None
+    context_window_fallbacks: tuple[str, ...] | None = None
+    content_policy_fallbacks: tuple[str, ...] | None = None
+
+
+NO_STEERING = Steering()
+
+
+@dataclass(slots=True)
+class InferenceRequest:
+    """One call of one operation. `model` is what the client asked for; `body` what travels on."""
+
+    operation: Operation
+    caller: Caller
+    request_id: str
+    body: Json
+    model: str | None
+    streamed: bool
+    steering: Steering = NO_STEERING
+    headers: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+
+
+def read_request(
+    operation: Operation,
+    caller: Caller,
+    request_id: str,
+    body: Json,
+    headers: Mapping[str, str],
+    model: str | None = None,
+) -> InferenceRequest:
+    """Checks a body and takes it apart. `model` is the path's, which wins over the body's."""
+    operation.check(body)
+    user = body.get("user")
+    return InferenceRequest(
+        operation=operation,
+        caller=caller,
+        request_id=request_id,
+        body=forwarded_body(body),
+        model=model or body.get("model"),
+        streamed=body.get("stream") is True,
+        steering=read_steering(body),
+        headers=headers,
+        user=user if isinstance(user, str) else None,
+    )
+
+
+def read_steering(body: Json) -> Steering:
+    """The steering fields of a body. Raises `InvalidValue`."""
+    if not ("timeout" in body or "max_retries" in body or any(name.endswith("fallbacks") for name in body)):
+        return NO_STEERING
+    return Steering(
+        _timeout(body.get("timeout")),
+        _retries(body.get("max_retries")),
+        _names(body, "fallbacks"),
+        _names(body, "context_window_fallbacks"),
+        _names(body, "content_policy_fallbacks"),
+    )
+
+
+def _timeout(value: object) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise InvalidValue("'timeout' must be a number of seconds above 0.", param="timeout")
+    return float(value)
+
+
+def _retries(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidValue("'max_retries' must be a whole number of 0 or more.", param="max_retries")
+    return value
+
+
+def _names(body: Json, name: str) -> tuple[str, ...] | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) > MAX_FALLBACKS:
+        raise InvalidValue(f"'{name}' must be an array of at most {MAX_FALLBACKS} model ids.", param=name)
+    for index, item in enumerate(value):
+        if not isinstance(item, str) or not item:
+            raise InvalidValue("A fallback must be a model's id.", param=f"{name}[{index}]")
+    return tuple(value)

@@ -1,0 +1,271 @@
+"""A streamed call from its first try to its end: when the 200 is committed, what is relayed, how it closes.
+
+One task, the producer, asks the providers and fills a small buffer with encoded events; the answer empties it. So a
+slow client holds the provider back, silence is filled with comments, and the end is accounted whether or not
+anyone still reads.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+import anyio
+import orjson
+
+from shared.catalog.documents import Model
+from shared.errors import (
+    InternalError,
+    ProviderTimeout,
+    ProviderUnreachable,
+    ProxyError,
+)
+from shared.inference.deadlines import Deadlines
+from shared.inference.record import CallRecord, Ledger
+from shared.inference.routing import Plan
+from shared.ports import Clock
+from shared.providers.calls import Event, Events
+from shared.settings import Settings
+from shared.wire.chat import Progress, carries_something, expected_choices, is_usage_chunk, wants_usage
+from shared.wire.estimate import estimate_prompt, tokens_of
+from shared.wire.sse import DONE, HEARTBEAT, encode
+from shared.wire.usage import Usage, read_usage
+
+if TYPE_CHECKING:
+    from shared.inference.pipeline import Inference
+
+_logger = logging.getLogger("llmproxy.inference")
+
+BUFFER_BYTES = 256 * 1024
+"""How much is held for a client that reads slower than the provider writes."""
+GRACE = 5.0
+"""Seconds after the deadline that a reader has for the last error before the connection is given up."""
+
+
+class Opened:
+    """A provider's stream that has begun: the events up to the first that carries something, and the rest."""
+
+    def __init__(self, events: Events, limits: Deadlines, expected: int) -> None:
+        self.events = events
+        self.iterator = events.__aiter__()
+        self.limits = limits
+        self.progress = Progress(expected)
+        self.held: list[Event] = []
+
+    async def begin(self) -> None:
+        """Reads to the first event that commits the stream."""
+        async for event in self.iterator:
+            self.progress.note(event.chunk)
+            self.held.append(event)
+            if carries_something(event.chunk):
+                return
+        raise ProviderUnreachable("The provider ended the stream before it began.")
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.iterator.aclose()
+            await self.events.aclose()
+
+
+class StreamSession:
+    """One streamed answer. `start` it, then empty it by `batches`, and `close` it whatever happens."""
+
+    def __init__(
+        self,
+        inference: "Inference",
+        plan: Plan,
+        record: CallRecord,
+        ledger: Ledger,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.record = record
+        self._inference = inference
+        self._plan = plan
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+        self._show_usage = wants_usage(record.request.body)
+        loop = asyncio.get_running_loop()
+        self._committed: asyncio.Future[None] = loop.create_future()
+        self._wake: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._buffer: list[bytes] = []
+        self._size = 0
+        self._ended = False
+        self._id: str | None = None
+        self._opened: Opened | None = None
+        self._producer: asyncio.Task[None] | None = None
+        self.deadline = loop.time() + inference.deadlines(record.request, plan.first).whole
+
+    async def start(self) -> None:
+        """Waits until the 200 may be sent. Raises the error of a stream that failed before that."""
+        loop = asyncio.get_running_loop()
+        self._producer = loop.create_task(self._produce())
+        timer = loop.call_later(self._settings.commit_after, self._commit)
+        try:
+            await self._committed
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+        finally:
+            timer.cancel()
+
+    async def batches(self) -> AsyncGenerator[bytes, None]:
+        """Encoded events as they come, several at once for a slow reader, and comments in silence."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if self._buffer:
+                batch = b"".join(self._buffer)
+                self._buffer.clear()
+                self._size = 0
+                _release(self._room)
+                yield batch
+            elif self._ended:
+                return
+            else:
+                self._wake = loop.create_future()
+                timer = loop.call_later(self._settings.heartbeat_interval, _release, self._wake)
+                await self._wake
+                timer.cancel()
+                if not self._buffer and not self._ended:
+                    yield HEARTBEAT
+
+    async def close(self) -> None:
+        """Ends the provider's call if it still runs, and waits until it is accounted."""
+        producer = self._producer
+        if producer is None or producer.done():
+            return
+        producer.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({producer})
+
+    def _commit(self) -> None:
+        if not self._committed.done():
+            self._committed.set_result(None)
+
+    def _may_continue(self) -> bool:
+        return not self._committed.done()
+
+    async def _produce(self) -> None:
+        status, code = 200, None
+        try:
+            async with asyncio.timeout_at(self.deadline):
+                await self._relay()
+        except TimeoutError:
+            status, code = self._fail(ProviderTimeout("The stream took longer than it may."))
+        except ProxyError as error:
+            status, code = self._fail(error)
+        except asyncio.CancelledError:
+            status, code = 499, "client_closed_request"
+        except Exception:
+            _logger.exception("a stream failed inside the proxy")
+            status, code = self._fail(InternalError())
+        finally:
+            await self._finish(status, code)
+
+    async def _relay(self) -> None:
+        opened = await self._inference.attempts(self._plan, self.record, self._open, self._may_continue)
+        self.record.first_token = self._clock.monotonic()
+        self.record.dropped = opened.events.dropped
+        self.record.upstream_headers = dict(opened.events.headers)
+        for event in opened.held:
+            self._emit(event)
+        opened.held.clear()
+        self._commit()
+        try:
+            await self._relay_rest(opened)
+        except ProviderUnreachable:
+            if not opened.progress.complete(opened.events.done):
+                raise
+        if not opened.progress.complete(opened.events.done):
+            raise ProviderUnreachable("The provider ended the stream before it was complete.")
+        self._put(encode(DONE))
+
+    async def _relay_rest(self, opened: Opened) -> None:
+        loop, idle = asyncio.get_running_loop(), opened.limits.idle
+        progress = opened.progress
+        try:
+            async with asyncio.timeout(idle) as silence:
+                async for event in opened.iterator:
+                    progress.note(event.chunk)
+                    self._emit(event)
+                    if self._size > BUFFER_BYTES:
+                        silence.reschedule(None)
+                        await self._wait_for_room()
+                    silence.reschedule(loop.time() + idle)
+        except TimeoutError:
+            if not silence.expired():
+                raise
+            raise ProviderTimeout(f"The provider was silent for {idle:g} seconds in the middle.") from None
+
+    async def _open(self, model: Model, limits: Deadlines) -> Opened:
+        request = self.record.request
+        try:
+            async with asyncio.timeout(limits.first_token):
+                call = self._inference.call(request, model, limits)
+                opened = Opened(
+                    await self._inference.provider(model).open(call), limits, expected_choices(call.body)
+                )
+                self._opened = opened
+                try:
+                    await opened.begin()
+                except BaseException:
+                    self._opened = None
+                    await opened.close()
+                    raise
+        except TimeoutError:
+            raise ProviderTimeout(f"The provider sent nothing for {limits.first_token:g} seconds.") from None
+        return opened
+
+    def _emit(self, event: Event) -> None:
+        data, chunk = event
+        if not self._show_usage and is_usage_chunk(chunk):
+            return
+        identity = chunk.get("id")
+        if identity and identity != self._id:
+            if self._id is None:
+                self._id = identity
+            else:
+                data = orjson.dumps({**chunk, "id": self._id})
+        self._put(encode(data))
+
+    def _put(self, data: bytes) -> None:
+        self._buffer.append(data)
+        self._size += len(data)
+        _release(self._wake)
+
+    async def _wait_for_room(self) -> None:
+        self._room = asyncio.get_running_loop().create_future()
+        await self._room
+
+    def _fail(self, error: ProxyError) -> tuple[int, str | None]:
+        """Before the commit the error is the answer; after it, it goes in-band and nothing follows."""
+        if not self._committed.done():
+            self._committed.set_exception(error)
+        else:
+            self._put(encode(orjson.dumps(error.envelope())))
+        return error.status, error.code
+
+    async def _finish(self, status: int, code: str | None) -> None:
+        self._ended = True
+        _release(self._wake)
+        opened = self._opened
+        if opened is not None:
+            self._ledger.price(self.record, self._usage(opened.progress))
+            self.record.dropped = opened.events.dropped
+        self._ledger.settle(self.record, status, code)
+        if opened is not None:
+            await opened.close()
+
+    def _usage(self, progress: Progress) -> Usage:
+        return read_usage(progress.reported) or Usage(
+            prompt=estimate_prompt(self.record.request.body),
+            completion=tokens_of(progress.characters),
+            estimated=True,
+        )
+
+
+def _release(future: "asyncio.Future[None] | None") -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

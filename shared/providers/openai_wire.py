@@ -1,0 +1,244 @@
+"""The native lane: upstreams that speak OpenAI's wire format are relayed with almost no work."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import orjson
+
+from shared import SERVICE, VERSION, Json
+from shared.catalog.documents import Model
+from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
+from shared.ports import SecretStore, TokenSource
+from shared.providers.addresses import listing_address, operation_address
+from shared.providers.calls import Answer, Call, Event
+from shared.providers.credentials import credential_header
+from shared.providers.http_client import HttpClient, Sent
+from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
+from shared.wire.sse import DONE, Decoder, ServerSentEvent
+from shared.wire.usage import read_usage
+
+if TYPE_CHECKING:
+    import aiohttp
+    from yarl import URL
+
+_USER_AGENT = f"{SERVICE}/{VERSION}"
+_STALE_CONNECTIONS = 8
+"""How many closed connections out of the pool are tried before a fresh one must have come up."""
+_DRAIN_SECONDS = 1.0
+
+
+class OpenAIWire:
+    """OpenAI, Azure OpenAI, Foundry's v1 endpoint and every server that is compatible with them."""
+
+    def __init__(self, client: HttpClient, secrets: SecretStore, tokens: TokenSource) -> None:
+        self._client = client
+        self._secrets = secrets
+        self._tokens = tokens
+
+    async def send(self, call: Call) -> Answer:
+        response, secret = await self._post(call)
+        body = await _read(response)
+        content = decode_object(body)
+        if content.get("error") and "choices" not in content:
+            raise error_in_stream(content["error"], secret)
+        return Answer(body, content, visible_headers(response.headers), read_usage(content.get("usage")))
+
+    async def open(self, call: Call) -> "OpenAIEvents":
+        response, secret = await self._post(call)
+        if response.content_type != "text/event-stream":
+            response.close()
+            raise InvalidProviderResponse("The provider answered a streamed call without a stream.")
+        return OpenAIEvents(response, secret)
+
+    async def probe(self, model: Model) -> bool:
+        """Lists the provider's models, which is free. A compatible server without such a list is alive too."""
+        try:
+            response, _ = await self._exchange("GET", listing_address(model), None, model, {}, 10.0)
+        except ProviderRefusal as refusal:
+            if model.provider == "OpenAICompatible" and refusal.status in (404, 405):
+                return True
+            raise
+        await _read(response)
+        return True
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _post(self, call: Call) -> tuple["aiohttp.ClientResponse", str | None]:
+        address = operation_address(call.model, call.path)
+        body = upstream_body(call)
+        return await self._exchange("POST", address, body, call.model, call.headers, call.connect_timeout)
+
+    async def _exchange(
+        self,
+        method: str,
+        address: str,
+        body: bytes | None,
+        model: Model,
+        forwarded: Mapping[str, str],
+        connect_timeout: float,
+    ) -> tuple["aiohttp.ClientResponse", str | None]:
+        """Sends, and returns an answer of the 200s with the credential that was used."""
+        headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", **forwarded}
+        if model.parameters.extra_headers:
+            headers.update(model.parameters.extra_headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        secret = None
+        credential = await credential_header(model, self._secrets, self._tokens)
+        if credential is not None:
+            headers[credential[0]] = credential[1]
+            secret = credential[1].removeprefix("Bearer ")
+        response = await self._send(method, _url(address), body, headers, connect_timeout)
+        if response.status >= 300:
+            raise error_of(response.status, await _read(response), response.headers, secret)
+        return response, secret
+
+    async def _send(
+        self, method: str, url: "URL", body: bytes | None, headers: dict[str, str], connect_timeout: float
+    ) -> "aiohttp.ClientResponse":
+        import aiohttp
+
+        session = self._client.session()
+        for _ in range(_STALE_CONNECTIONS):
+            sent = Sent()
+            try:
+                return await session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=_timeout(connect_timeout),
+                    trace_request_ctx=sent,
+                )
+            except aiohttp.ServerTimeoutError:
+                raise ProviderTimeout("The provider could not be connected to in time.") from None
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if sent.reused:
+                    continue
+                raise ProviderUnreachable(_unreachable(error)) from None
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                raise ProviderUnreachable(_unreachable(error)) from None
+        raise ProviderUnreachable("The provider closes every connection.")
+
+
+class OpenAIEvents:
+    """An open stream of server-sent events."""
+
+    dropped: tuple[str, ...] = ()
+
+    def __init__(self, response: "aiohttp.ClientResponse", secret: str | None) -> None:
+        self._response = response
+        self._secret = secret
+        self.headers: Mapping[str, str] = visible_headers(response.headers)
+        self.done = False
+
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        decoder = Decoder()
+        content = self._response.content
+        while not self.done:
+            chunk = await self._next_chunk(content)
+            if not chunk:
+                break
+            for event in decoder.feed(chunk):
+                if event.data == DONE:
+                    self.done = True
+                    return
+                yield self._event(event)
+        for event in decoder.flush():
+            if event.data == DONE:
+                self.done = True
+            elif _is_json(event.data):
+                yield self._event(event)
+
+    async def _next_chunk(self, content: "aiohttp.StreamReader") -> bytes:
+        import aiohttp
+
+        try:
+            return await content.readany()
+        except (aiohttp.ClientError, OSError):
+            raise ProviderUnreachable("The provider broke off the stream.") from None
+
+    def _event(self, event: ServerSentEvent) -> Event:
+        try:
+            chunk = orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            raise InvalidProviderResponse("The provider sent an event that is not JSON.") from None
+        if not isinstance(chunk, dict):
+            raise InvalidProviderResponse("The provider sent an event that is not an object.")
+        if chunk.get("error"):
+            raise error_in_stream(chunk["error"], self._secret)
+        return Event(event.data.replace(b"\n", b" ") if b"\n" in event.data else event.data, chunk)
+
+    async def aclose(self) -> None:
+        """Gives a finished connection back to the pool; drops every other."""
+        if self.done and not self._response.content.at_eof():
+            try:
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await self._next_chunk(self._response.content)
+            except (TimeoutError, ProviderUnreachable):
+                pass
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def upstream_body(call: Call) -> bytes:
+    """The body as the provider gets it: the client's, but for `model` and, on streams, the wish for usage."""
+    body: Json = {**call.body, "model": call.model.deployment}
+    if call.streamed and call.model.parameters.stream_usage:
+        options = body.get("stream_options")
+        body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    return orjson.dumps(body)
+
+
+def decode_object(body: bytes) -> Json:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InvalidProviderResponse("The provider's answer is not JSON.") from None
+    if not isinstance(content, dict):
+        raise InvalidProviderResponse("The provider's answer is not an object.")
+    return content
+
+
+async def _read(response: "aiohttp.ClientResponse") -> bytes:
+    import aiohttp
+
+    try:
+        return await response.read()
+    except (aiohttp.ClientError, OSError):
+        raise ProviderUnreachable("The provider broke off its answer.") from None
+    finally:
+        if not response.content.at_eof():
+            response.close()
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
+def _unreachable(error: Exception) -> str:
+    return f"The provider could not be reached ({type(error).__name__})."
+
+
+@lru_cache(maxsize=512)
+def _url(address: str) -> "URL":
+    from yarl import URL
+
+    return URL(address, encoded=True)
+
+
+@lru_cache(maxsize=64)
+def _timeout(connect: float) -> "aiohttp.ClientTimeout":
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect)

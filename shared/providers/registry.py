@@ -1,0 +1,31 @@
+"""Which provider calls a model: the table of lanes."""
+
+from collections.abc import Callable
+
+from shared.catalog.documents import Model
+from shared.providers.calls import Provider
+
+
+class Providers:
+    """The three ways of calling models. The LiteLLM lane is made at its first use: it is heavy."""
+
+    def __init__(self, native: Provider, demo: Provider, litellm: Callable[[], Provider]) -> None:
+        self._native = native
+        self._demo = demo
+        self._make_litellm = litellm
+        self._litellm: Provider | None = None
+
+    def of(self, model: Model) -> Provider:
+        if model.native:
+            return self._native
+        return self._demo if model.provider == "Demo" else self.litellm()
+
+    def litellm(self) -> Provider:
+        if self._litellm is None:
+            self._litellm = self._make_litellm()
+        return self._litellm
+
+    async def close(self) -> None:
+        for provider in (self._native, self._demo, self._litellm):
+            if provider is not None:
+                await provider.close()

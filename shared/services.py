@@ -1,0 +1,66 @@
+"""Everything that functions call, put together by `bootstrap`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from shared.access.audit import AuditLog
+from shared.access.key_admin import KeyAdmin
+from shared.access.key_ring import KeyRing
+from shared.access.projects import ProjectAdmin
+from shared.catalog.admin import ModelAdmin
+from shared.catalog.cache import CatalogCache
+from shared.health.book import HealthBook
+from shared.health.prober import Prober
+from shared.health.ready import ReadyReport
+from shared.inference.pipeline import Inference
+from shared.ports import Clock, DocumentStore
+from shared.secrets import CachedSecrets
+from shared.settings import Settings
+from shared.usage.recorder import UsageRecorder
+from shared.usage.report import UsageReport
+
+
+@dataclass(slots=True)
+class Services:
+    """The services of one app. They make their clients at the first use, inside the running loop."""
+
+    settings: Settings
+    clock: Clock
+    store: DocumentStore
+    secrets: CachedSecrets
+    catalog: CatalogCache
+    models: ModelAdmin
+    keys: KeyRing
+    key_admin: KeyAdmin
+    projects: ProjectAdmin
+    audit: AuditLog
+    usage: UsageRecorder
+    usage_report: UsageReport
+    health: HealthBook
+    prober: Prober
+    readiness: ReadyReport
+    inference: Inference
+    preparation: Callable[[], Awaitable[None]]
+    """What has to be there before the first request: in local mode, the demo models."""
+    closing: tuple[Callable[[], Awaitable[None]], ...] = ()
+    warming: Callable[[], None] = lambda: None
+    routes: tuple[str, ...] = ()
+    prepared: bool = False
+    _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def prepare(self) -> None:
+        """Runs the preparation once; requests that come meanwhile wait for it."""
+        async with self._preparing:
+            if not self.prepared:
+                await self.preparation()
+                self.prepared = True
+
+    def warm_up(self) -> None:
+        """Loads in the background what the first call would otherwise wait for. Call it from the event loop."""
+        self.warming()
+
+    async def close(self) -> None:
+        """Writes what waits to be written, then closes every client. Nothing here may fail the others."""
+        for close in self.closing:
+            await close()
