@@ -11,7 +11,7 @@ from shared import Json
 from shared.catalog.costs import NAMES as COST_NAMES
 from shared.catalog.costs import Costs, read_costs
 from shared.catalog.identifiers import checked_id
-from shared.catalog.invalid import InvalidDocument
+from shared.catalog.invalid import Fault, InvalidDocument
 from shared.catalog.model_types import MODEL_TYPES, ModelType
 from shared.catalog.model_types import litellm_name as _litellm_name
 from shared.catalog.parameters import Parameters
@@ -190,7 +190,7 @@ def parse_document(
     else:
         written["members"] = _members(body.get("members"), unknown)
     if unknown and strict:
-        raise InvalidDocument(unknown[0], "is an unknown name")
+        raise InvalidDocument(unknown[0], "is an unknown name", "unknown")
     warnings = [f"{name}: is an unknown name" for name in unknown]
     document = _validated(shape, written)
     if isinstance(document, Model):
@@ -251,7 +251,8 @@ def _validated(shape: type[Model | Group], written: Json) -> Model | Group:
         return shape.model_validate(written)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise InvalidDocument(_path(first["loc"]), _reason(first)) from None
+        fault: Fault = "missing" if first["type"] == "missing" else "invalid"
+        raise InvalidDocument(_path(first["loc"]), _reason(first), fault) from None
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -122,9 +122,9 @@ def _check_code(model: "Model") -> None:
 def _check_access(model: "Model") -> None:
     parameters, model_type = model.parameters, model.model_type
     if model.provider in ("Azure", "OpenAICompatible") and not parameters.endpoint:
-        raise InvalidDocument("parameters.endpoint", f"is required for {model_type}")
+        raise InvalidDocument("parameters.endpoint", f"is required for {model_type}", "missing")
     if model.type.vertex and not parameters.gcp_project:
-        raise InvalidDocument("parameters.gcp_project", f"is required for {model_type}")
+        raise InvalidDocument("parameters.gcp_project", f"is required for {model_type}", "missing")
     if parameters.auth:
         if model.provider != "Azure":
             raise InvalidDocument("parameters.auth", "the managed identity serves Azure only")
@@ -136,9 +136,11 @@ def _check_access(model: "Model") -> None:
                 "must be Azure OpenAI, Cognitive Services or Foundry: the identity's token goes nowhere else",
             )
     elif model.provider == "Azure" and not parameters.secret_name:
-        raise InvalidDocument("parameters.secret_name", "is required, unless auth is managed_identity")
+        raise InvalidDocument(
+            "parameters.secret_name", "is required, unless auth is managed_identity", "missing"
+        )
     if model_type in _NEEDS_KEY and not parameters.secret_name and not parameters.endpoint:
-        raise InvalidDocument("parameters.secret_name", f"is required for {model_type}")
+        raise InvalidDocument("parameters.secret_name", f"is required for {model_type}", "missing")
 
 
 def _check_lane(model: "Model") -> None:
