@@ -1,5 +1,6 @@
 """Secrets by name: what a name may be, and a cache that answers while the vault does not."""
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,6 +8,9 @@ from dataclasses import dataclass, field
 from shared.errors import SecretError, SecretNotFound, SecretsUnavailable
 from shared.ports import Clock, SecretStore
 from shared.single_flight import SingleFlight
+from shared.telemetry.logging import log_event
+
+_logger = logging.getLogger("llmproxy.secrets")
 
 ADMIN_KEY = "llmproxy-admin-key"
 SIGNING_KEY = "llmproxy-signing-key"
@@ -148,6 +152,7 @@ class CachedSecrets:
             entry = self._absent(str(error))
         except SecretError as error:
             entry = self._unreachable(self._entries.get(name), str(error))
+            log_event(_logger, logging.WARNING, "secret_unavailable", secret=name, message=str(error))
         else:
             now = self._clock.monotonic()
             entry = _Entry(text, now + self._max_age * _REFRESH_AHEAD, now + self._max_age)

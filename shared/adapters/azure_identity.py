@@ -1,6 +1,7 @@
 """The app's own identity: managed in Azure, a developer's login (`az login`) elsewhere."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,9 +10,12 @@ from shared.clock import SystemClock
 from shared.errors import SecretsUnavailable
 from shared.ports import Clock
 from shared.single_flight import SingleFlight
+from shared.telemetry.logging import log_event
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
+
+_logger = logging.getLogger("llmproxy.identity")
 
 _REFRESH_BEFORE_EXPIRY = 300.0
 """Seconds before a token's end from which a new one is fetched in the background (azure-core's margin)."""
@@ -106,7 +110,9 @@ class AzureIdentity:
                 answer = await (await self._built()).get_token(scope)
         except Exception as error:
             # Any: azure-identity lets through what its many ways raise, of azure-core, msal, aiohttp and the
-            # system. Only the class is told: the text of such an error may quote what was sent.
+            # system. Our error tells the class only; the log has the text, cleaned of credentials, since it
+            # says which way of logging in was tried and why it failed.
+            log_event(_logger, logging.WARNING, "token_unavailable", scope=scope, message=str(error))
             token = self._failed(scope, error)
         else:
             left = answer.expires_on - self._clock.time()

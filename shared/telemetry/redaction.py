@@ -82,7 +82,7 @@ class ScrubFilter(logging.Filter):
         secrets = tuple(self._known())
         if secrets != self._secrets:
             self._secrets, self._spellings = secrets, _spellings(secrets)
-        record.msg = self._scrubbed(_text_of(record), record)
+        record.msg = self._scrubbed(text_of(record), record)
         record.args = None
         if record.exc_info:
             record.exc_text = record.exc_text or _FORMATTER.formatException(record.exc_info)
@@ -105,7 +105,8 @@ OWN_RECORD = "llmproxy_event"
 _FORMATTER = logging.Formatter()
 
 
-def _text_of(record: logging.LogRecord) -> str:
+def text_of(record: logging.LogRecord) -> str:
+    """A record's text with its arguments."""
     try:
         return record.getMessage()
     except Exception:  # a library's format string and arguments that do not fit must not break the call

@@ -1,0 +1,215 @@
+"""The log: JSON lines with the fields of docs/logging.md. Never prompts, completions or secrets."""
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO, TypedDict, Unpack
+
+import orjson
+
+from shared.clock import iso
+from shared.telemetry.redaction import OWN_RECORD, ScrubFilter, scrub, text_of
+
+ROOT = "llmproxy"
+"""The logger above all of ours: `logging.getLogger("llmproxy.catalog")`."""
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+
+class Fields(TypedDict, total=False):
+    """What a line may say beside `time`, `level`, `logger` and `event`. mypy holds every call to it."""
+
+    request_id: str
+    project: str
+    key_id: str
+    method: str
+    path: str
+    operation: str
+    model: str | None
+    model_used: str | None
+    provider: str | None
+    status: int
+    duration_ms: float
+    time_to_first_token_ms: float | None
+    streamed: bool
+    attempts: int
+    fallback: bool
+    cache: str
+    usage: dict[str, Any] | None
+    cost_usd: float | None
+    error_code: str | None
+    message: str
+    error: str
+    traceback: list[str]
+    document: str
+    secret: str
+    scope: str
+    count: int
+    wait_seconds: float
+
+
+SCRUBBED_FIELDS = ("message", "path", "model")
+"""Fields that may carry what others wrote: shortened, and cleaned of what looks like a credential."""
+
+_LONGEST_TEXT = 4096
+_DEEPEST_TRACE = 30
+_QUIET = (
+    # A line for each request costs a third of the CPU, and ours says more.
+    "uvicorn.access",
+    "azure",
+    "azure_functions_worker",
+    "azure_functions_runtime",
+    "proxy_worker",
+    # Addresses, which may hold keys.
+    "httpx",
+    "httpcore",
+    "urllib3",
+    "aiohttp.access",
+    "openai",
+    "google",
+    "msal",
+    "asyncio",
+)
+_SILENT = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+"""Loggers whose lines hold prompts, and come at any level. What they report reaches us as exceptions."""
+
+
+def log_event(logger: logging.Logger, level: int, event: str, **fields: Unpack[Fields]) -> None:
+    """Writes one line, whatever the fields hold. `event` is a word of docs/logging.md (`inference`)."""
+    if logger.isEnabledFor(level):
+        _emit(logger, level, event, fields)
+
+
+def log_failure(logger: logging.Logger, event: str, failure: BaseException, **fields: Unpack[Fields]) -> None:
+    """An unexpected exception, at level error: its class and where it was raised, without its text.
+
+    The text of an exception may quote a request or a secret; the places do not.
+    """
+    if logger.isEnabledFor(ERROR):
+        fields.update(_places(failure))
+        _emit(logger, ERROR, event, fields)
+
+
+def configure_logging(
+    level: str, *, stream: TextIO | None = None, known_secrets: Callable[[], Iterable[str]] = tuple
+) -> None:
+    """Sets the log up, again if need be. `level` is `debug`, `info`, `warning` or `error`, for our own lines.
+
+    With `stream` every record of the process is written to it as a JSON line: for a process that is ours.
+    Without it the lines go to the handlers that the host has put on the root logger (Azure's worker passes
+    them to Application Insights); there the text of a record is the line. Either way `known_secrets`, and
+    what looks like a credential, is taken out of every record that a root handler writes.
+    """
+    logging.getLogger(ROOT).setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(WARNING)
+    for name in _SILENT:
+        _replace_filter(logging.getLogger(name), _Silence())
+    root = logging.getLogger()
+    if stream is not None:
+        for handler in root.handlers[:]:
+            if isinstance(handler, _LineHandler):
+                root.removeHandler(handler)
+        root.addHandler(_LineHandler(stream))
+    for handler in root.handlers:
+        _replace_filter(handler, _OwnLines())
+        _replace_filter(handler, ScrubFilter(known_secrets))
+
+
+class LineFormatter(logging.Formatter):
+    """A JSON line of any record: ours are one already, others' become one with `event: "log"`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if hasattr(record, OWN_RECORD):
+            return text
+        fields: Fields = {"message": text}
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            fields["traceback"] = record.exc_text.splitlines()
+        return _line(record.created, record.levelno, record.name, "log", fields)
+
+
+class _LineHandler(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.setFormatter(LineFormatter())
+
+
+class _OwnLines(logging.Filter):
+    """What our modules write with plain calls of `logging` becomes a line too, exceptions without text."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        ours = record.name == ROOT or record.name.startswith(ROOT + ".")
+        if ours and not hasattr(record, OWN_RECORD):
+            fields: Fields = {"message": text_of(record)}
+            if record.exc_info and record.exc_info[1]:
+                fields.update(_places(record.exc_info[1]))
+            record.msg = _line(record.created, record.levelno, record.name, "log", fields)
+            record.args = record.exc_info = record.exc_text = None
+            setattr(record, OWN_RECORD, "log")
+        return True
+
+
+class _Silence(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return False
+
+
+def _replace_filter(target: logging.Handler | logging.Logger, new: logging.Filter) -> None:
+    for old in [old for old in target.filters if type(old) is type(new)]:
+        target.removeFilter(old)
+    target.addFilter(new)
+
+
+def _emit(logger: logging.Logger, level: int, event: str, fields: Fields) -> None:
+    record = logging.LogRecord(logger.name, level, "", 0, "", (), None)
+    record.msg = _line(record.created, level, logger.name, event, fields)
+    setattr(record, OWN_RECORD, event)
+    logger.handle(record)
+
+
+def _line(created: float, level: int, logger: str, event: str, fields: Fields) -> str:
+    line: dict[str, object] = {
+        "time": iso(created),
+        "level": logging.getLevelName(level).lower(),
+        "logger": logger,
+        "event": event,
+        **fields,
+    }
+    for name in SCRUBBED_FIELDS:
+        text = line.get(name)
+        if text is not None:
+            line[name] = scrub(str(text)[:_LONGEST_TEXT])
+    try:
+        return orjson.dumps(line, default=_described, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError, RecursionError):
+        # A number over 64 bits, half a surrogate pair, a circle: rare, and no reason to lose the line.
+        return orjson.dumps({name: _described(value) for name, value in line.items()}).decode()
+
+
+def _described(value: object) -> str:
+    try:
+        text = str(value)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text[:_LONGEST_TEXT].encode(errors="replace").decode()
+
+
+def _places(failure: BaseException) -> Fields:
+    return {
+        "error": " < ".join(type(link).__name__ for link in _chain(failure)),
+        "traceback": [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(failure.__traceback__)[-_DEEPEST_TRACE:]
+        ],
+    }
+
+
+def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    for _ in range(_DEEPEST_TRACE):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
