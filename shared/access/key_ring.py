@@ -23,7 +23,6 @@ OVERLAP = 120.0
 REACH = 3600.0
 """Seconds without contact after which changes no longer do and all keys are read; tombstones live longer."""
 
-_PAGE = 1000
 _REFUSED_KEYS = 10_000
 
 _log = logging.getLogger("llmproxy.access")
@@ -38,7 +37,7 @@ class KeyRing:
     - While the store cannot be reached, the copy serves for `outage_age` seconds after it was last confirmed.
     - Every `reload_interval` seconds all keys are read again, behind the requests, in case one was missed.
 
-    No request waits longer than `patience` seconds for one answer of the store.
+    No request waits longer than `patience` seconds for one answer of the store, a `page` of keys.
     """
 
     def __init__(
@@ -52,6 +51,7 @@ class KeyRing:
         reload_interval: float = 600.0,
         lookup_interval: float = 1.0,
         patience: float = 3.0,
+        page: int = 1000,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -62,6 +62,7 @@ class KeyRing:
         self._reload_interval = reload_interval
         self._lookup_interval = lookup_interval
         self._patience = patience
+        self._page = page
         self._known: dict[str, KnownKey] = {}
         # The text of a key is random: one that the store does not know will not become valid later.
         self._refused: TTLCache[bytes, bool] = TTLCache(_REFUSED_KEYS, outage_age, timer=clock.monotonic)
@@ -243,10 +244,10 @@ class KeyRing:
         after: str | None = None
         while True:
             async with asyncio.timeout(self._patience):
-                page = await self._store.query(KEYS, Query(where, limit=_PAGE, after=after))
+                page = await self._store.query(KEYS, Query(where, limit=self._page, after=after))
             for stored in page:
                 yield stored.body
-            if len(page) < _PAGE:
+            if len(page) < self._page:
                 return
             after = page[-1].body["id"]
 
