@@ -19,6 +19,7 @@ from aiohttp import web
 
 from shared import Json
 from shared.clock import SystemClock
+from shared.containers import CONTAINERS
 from shared.ports import Clock
 from tests.emulators.cosmos_items import Items, Refused
 from tests.emulators.cosmos_queries import BadQuery, parse
@@ -121,6 +122,15 @@ class CosmosServer:
         """Forgets every fault."""
         self._faults.clear()
         self.down = self.hanging = False
+
+    def provision(self, database: str) -> None:
+        """Makes the database with all of the proxy's containers, as the deployment does."""
+        self._databases[database] = {
+            container.name: Items(
+                container.name, f"/{container.partition}", container.time_to_live, self._clock
+            )
+            for container in CONTAINERS
+        }
 
     async def listen(self) -> None:
         """Listens, at the same port as before if there was one."""
