@@ -213,7 +213,7 @@ class _Write:
         self.lifetime = lifetime
         self.now = now
         # Random, so that a document made anew under an old id never matches an old ETag.
-        self.etag = secrets.token_hex(8)
+        self.etag = f'"{secrets.token_hex(8)}"'  # quoted, as HTTP wants it (RFC 9110, section 8.8.3)
 
     def row(self) -> tuple[str | int | float | None, ...]:
         expires = None if self.lifetime is None else self.now + self.lifetime
