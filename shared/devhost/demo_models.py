@@ -8,7 +8,7 @@ _OPERATIONS = ("ChatCompletion",)
 
 
 def demo_models() -> Sequence[Json]:
-    """Catalog documents: two demo models, whose costs are made up to show accounting, and a group over both."""
+    """Catalog documents: two demo models, with costs that make accounting visible, and a group over both."""
     return (
         _model("demo-chat", "Demo chat", context=128_000, costs={"input": 0.0025, "output": 0.01}),
         {

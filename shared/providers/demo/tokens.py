@@ -11,7 +11,7 @@ RULED_OUT = -9999.0
 """The log probability that OpenAI gives to tokens that were not among the likely ones (API reference)."""
 
 _WORDS = re.compile(r"\s*\S+|\s+")
-_ALTERNATIVES = (
+_ALTERNATIVES: tuple[str, ...] = (
     " the",
     " a",
     " of",
