@@ -42,12 +42,12 @@ class LiteLLMProvider:
         except Exception as error:
             raise _told(error, made) from None
         content = plain_answer(answer)
-        hidden = getattr(answer, "_hidden_params", None)
-        headers = hidden.get("headers") if isinstance(hidden, Mapping) else None
+        if isinstance(content.get("model"), str):
+            content["model"] = content["model"].removeprefix(made.provider + "/")
         return Answer(
             orjson.dumps(content),
             content,
-            visible_headers({str(name).lower(): str(value) for name, value in dict(headers or {}).items()}),
+            visible_headers(_provider_headers(answer)),
             read_usage(content.get("usage")),
             made.dropped,
         )
@@ -82,6 +82,16 @@ async def _ask(module: ModuleType, call: Call, made: Arguments) -> Any:
     if call.path != "chat/completions":
         raise UnsupportedOperation(f"The model '{call.model.id}' cannot do this operation.")
     return await module.acompletion(**made.values)
+
+
+def _provider_headers(answer: Any) -> dict[str, str]:
+    hidden = getattr(answer, "_hidden_params", None)
+    if not isinstance(hidden, Mapping):
+        return {}
+    headers = hidden.get("headers") or hidden.get("additional_headers") or {}
+    return {
+        str(name).lower().removeprefix("llm_provider-"): str(value) for name, value in dict(headers).items()
+    }
 
 
 def _told(error: BaseException, made: Arguments) -> ProxyError:

@@ -11,30 +11,11 @@ from shared import Json
 from shared.catalog.documents import Model
 from shared.errors import ProviderUnavailable, UnsupportedParameter
 from shared.ports import SecretStore, TokenSource
-from shared.providers.addresses import openai_base
+from shared.providers.addresses import azure_root, openai_base
 from shared.providers.calls import Call
 from shared.providers.credentials import identity_token, model_secret
-from shared.wire.parameters import OPENAI_PARAMETERS, refused_parameter
+from shared.providers.litellm_parameters import taken
 
-MEANING = ("response_format", "tools", "functions", "stop", "seed", "n", "suffix", "echo", "best_of")
-"""Parameters that are refused where a provider cannot take them: without them the answer is another one."""
-
-_NEUTRAL: tuple[tuple[str, Any], ...] = (
-    ("n", 1),
-    ("best_of", 1),
-    ("echo", False),
-    ("stream", False),
-    ("logprobs", False),
-    ("store", False),
-    ("parallel_tool_calls", True),
-    ("response_format", {"type": "text"}),
-)
-"""Values that say what is so anyway: a provider need not know the parameter."""
-
-_SPEAKS_OPENAI = frozenset(
-    ("openai", "azure", "azure_ai", "azure_text", "text-completion-openai", "hosted_vllm")
-)
-_OURS = frozenset(("model", "messages", "prompt", "stream", "stream_options"))
 _TOTAL_TIMEOUT = 3700.0
 """Seconds that LiteLLM may take: above every deadline of the proxy, which cancels the call itself."""
 
@@ -51,18 +32,22 @@ class Arguments:
 
 
 async def arguments(call: Call, module: ModuleType, secrets: SecretStore, tokens: TokenSource) -> Arguments:
-    """Raises `UnsupportedParameter` for what the provider cannot take, `ProviderUnavailable` without credential."""
+    """Raises `UnsupportedParameter` where the provider cannot take it, `ProviderUnavailable` without secret."""
     model = call.model
     access, texts = await credentials(model, secrets, tokens)
     name, provider = provider_of(module, model, access)
-    body, dropped, allowed = taken(call.body, module, name, provider)
-    values: Json = {**body, **access}
+    if not model.parameters.enable_tools and (call.body.get("tools") or call.body.get("functions")):
+        raise UnsupportedParameter("The model is set not to take tools.", param="tools")
+    body = taken(call.body, module, name, provider)
+    # Ours come last: nothing in a body may take their place.
+    values: Json = {**body.arguments, **access}
+    if body.extra:
+        values["extra_body"] = body.extra
+    values["messages"] = copy.deepcopy(call.body.get("messages") or [])
     values["model"] = model.litellm_name
     values["max_retries"] = 0
     values["timeout"] = _timeout(call.connect_timeout)
     values["drop_params"] = False
-    if allowed:
-        values["allowed_openai_params"] = allowed
     headers = {**call.headers, **dict(model.parameters.extra_headers or {})}
     if headers:
         values["extra_headers"] = headers
@@ -72,7 +57,7 @@ async def arguments(call: Call, module: ModuleType, secrets: SecretStore, tokens
             values["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
         elif call.body.get("stream_options"):
             values["stream_options"] = dict(call.body["stream_options"])
-    return Arguments(values, tuple(dropped), tuple(texts), name, provider)
+    return Arguments(values, tuple(body.dropped), tuple(texts), name, provider)
 
 
 def provider_of(module: ModuleType, model: Model, access: Mapping[str, Any]) -> tuple[str, str]:
@@ -86,35 +71,6 @@ def provider_of(module: ModuleType, model: Model, access: Mapping[str, Any]) -> 
             f"The code of the model '{model.id}' names no provider that is known."
         ) from None
     return str(name), str(provider)
-
-
-def taken(body: Json, module: ModuleType, name: str, provider: str) -> tuple[Json, list[str], list[str]]:
-    """(what is passed on, names that are dropped, names that LiteLLM must be told to let through)."""
-    supported = frozenset(module.get_supported_openai_params(model=name, custom_llm_provider=provider) or ())
-    passed: Json = {}
-    dropped: list[str] = []
-    allowed: list[str] = []
-    for parameter, value in body.items():
-        if parameter in _OURS or value is None:
-            continue
-        if refused_parameter(parameter):
-            # The pipeline refuses these names; they must not get here by another way either.
-            raise UnsupportedParameter(f"The parameter '{parameter}' cannot be set here.", param=parameter)
-        if parameter not in OPENAI_PARAMETERS or parameter in supported:
-            passed[parameter] = copy.deepcopy(value)
-        elif provider in _SPEAKS_OPENAI:
-            passed[parameter] = copy.deepcopy(value)
-            allowed.append(parameter)
-        elif value in ([], "") or (parameter, value) in _NEUTRAL:
-            continue
-        elif parameter in MEANING:
-            raise UnsupportedParameter(
-                f"The provider of this model does not take the parameter '{parameter}'.", param=parameter
-            )
-        else:
-            dropped.append(parameter)
-    passed["messages"] = copy.deepcopy(body.get("messages") or [])
-    return passed, dropped, allowed
 
 
 async def credentials(model: Model, secrets: SecretStore, tokens: TokenSource) -> tuple[Json, list[str]]:
@@ -164,7 +120,10 @@ def address(model: Model) -> Json:
 def _azure_address(model: Model, endpoint: str) -> Json:
     version = model.parameters.api_version
     if model.model_type == "AzureFoundry":
-        return {"api_base": endpoint, **({"api_version": version} if version else {})}
+        root, dated = azure_root(model)
+        if not dated:
+            return {"api_base": root}
+        return {"api_base": endpoint.removesuffix("/models") + "/models", "api_version": version}
     # `v1` makes LiteLLM use the addresses without a dated version.
     return {
         "api_base": endpoint.removesuffix("/openai/v1").removesuffix("/openai"),

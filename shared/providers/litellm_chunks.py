@@ -37,9 +37,52 @@ def openai_chunk(chunk: Any) -> Json | None:
     return _from_litellm(content)
 
 
+def faithful(chunk: Json | None, event: Any) -> tuple[Json | None, bool]:
+    """(the chunk, whether it is verbatim), corrected by the provider's own event that it was made of.
+
+    An event in OpenAI's format says all that a chunk of LiteLLM's can and more. Gemini's says whether its answer
+    ended, which LiteLLM takes for granted in every chunk.
+    """
+    if not isinstance(event, dict):
+        return chunk, False
+    if _is_openai_event(event) and (chunk is None or _same_calls(chunk, event)):
+        return event, True
+    if chunk is not None and "candidates" in event:
+        ended = {
+            candidate.get("index", 0)
+            for candidate in event["candidates"] or ()
+            if isinstance(candidate, dict) and candidate.get("finishReason")
+        }
+        for choice in chunk["choices"]:
+            if choice.get("index", 0) not in ended:
+                choice["finish_reason"] = None
+    return chunk, False
+
+
+def _is_openai_event(event: Json) -> bool:
+    choices = event.get("choices")
+    if not isinstance(choices, list) or "id" not in event:
+        return False
+    return all(
+        isinstance(choice, dict)
+        and isinstance(choice.get("delta"), dict)
+        and isinstance(choice["delta"].get("content"), (str, type(None)))
+        for choice in choices
+    )
+
+
+def _same_calls(chunk: Json, event: Json) -> bool:
+    """Where LiteLLM asked for JSON by way of a tool, it turns the tool's call back into content: then it counts."""
+
+    def calls(content: Json) -> bool:
+        return any((choice.get("delta") or {}).get("tool_calls") for choice in content["choices"])
+
+    return calls(chunk) == calls(event)
+
+
 def _from_litellm(content: Json) -> Json | None:
     usage = content.pop("usage", None)
-    chunk = {name: value for name, value in content.items() if value is not None and not _private(name)}
+    chunk = {name: value for name, value in content.items() if value not in (None, []) and not _private(name)}
     chunk["choices"] = [_choice(choice) for choice in content.get("choices") or ()]
     if usage is not None:
         chunk["usage"] = public_usage(usage)
@@ -66,7 +109,9 @@ def _delta(delta: Json) -> Json:
         for name, value in delta.items()
         if not _private(name) and not (value is None and name in _DELTA_DROPPED_NULLS)
     }
-    if made.get("content") == "" and len(made) > 1 and "role" not in made:
+    for name in [name for name, value in made.items() if value == [] and name != "tool_calls"]:
+        del made[name]
+    if made.get("content") == "" and "role" not in made:
         del made["content"]
     for call in made.get("tool_calls") or ():
         for name in [name for name in call if call[name] is None or _private(name)]:
@@ -121,7 +166,11 @@ def plain_answer(answer: Any) -> Json:
     usage = content.get("usage")
     if isinstance(usage, dict):
         content["usage"] = public_usage(usage)
-    return {name: value for name, value in content.items() if value is not None or name in _KEPT_NULLS}
+    return {
+        name: value
+        for name, value in content.items()
+        if name == "choices" or value not in (None, []) or (value is None and name in _KEPT_NULLS)
+    }
 
 
 def _plain_choice(choice: Json) -> Json:
@@ -147,7 +196,7 @@ def _message(message: Json) -> Json:
         "refusal": message.get("refusal", private.get("refusal")),
     }
     for name, value in message.items():
-        if name not in made and not _private(name) and value is not None:
+        if name not in made and not _private(name) and (value not in (None, []) or name == "annotations"):
             made[name] = value
     for call in made.get("tool_calls") or ():
         for name in [name for name in call if _private(name) or (name == "index" and call[name] is None)]:

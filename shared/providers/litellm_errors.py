@@ -1,7 +1,7 @@
 """What LiteLLM's exceptions mean: each of its classes once, most specific first.
 
 LiteLLM guesses a class from the text of an error. Where the provider's own answer can still be found behind
-its exception, status, code and message are taken from there, and the class only says what kind of refusal it was.
+its exception, status, code and message are taken from there, and the class only says what kind it was.
 """
 
 import ast

@@ -24,6 +24,8 @@ class CheckedLines:
         self._source = source
         self._secrets = secrets
         self._lines = self._checked()
+        self.event: Any = None
+        """The last event that was passed on, decoded: what the parser's next chunk was made of."""
 
     def __aiter__(self) -> AsyncGenerator[Any, None]:
         return self._lines
@@ -58,6 +60,7 @@ class CheckedLines:
                 continue
             self._check(event)
             if not _unfinished(event):
+                self.event = event
                 yield "data: " + data
             data = ""
         if data:

@@ -10,7 +10,7 @@ import orjson
 from shared import Json
 from shared.errors import InvalidProviderResponse, ProxyError
 from shared.providers.calls import Event
-from shared.providers.litellm_chunks import is_openai_model, openai_chunk
+from shared.providers.litellm_chunks import faithful, is_openai_model, openai_chunk
 from shared.providers.litellm_errors import proxy_error
 from shared.providers.litellm_lines import CheckedLines
 from shared.providers.openai_errors import visible_headers
@@ -20,7 +20,7 @@ Explain = Callable[[BaseException], BaseException]
 
 
 class LiteLLMEvents:
-    """Chunks of one call. `done` says that every choice that began has a finish reason of the provider's own."""
+    """Chunks of one call. `done` says that every choice that began got a finish reason from the provider."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class LiteLLMEvents:
     async def __aiter__(self) -> AsyncGenerator[Event, None]:
         chunks = self._chunks()
         try:
-            async for chunk in chunks:
-                told = self._story.told(chunk)
+            async for chunk, verbatim in chunks:
+                told = self._story.told(chunk, verbatim)
                 if told is not None:
                     yield Event(orjson.dumps(told), told)
         except (ProxyError, GeneratorExit):
@@ -61,22 +61,31 @@ class LiteLLMEvents:
         if last is not None:
             yield Event(orjson.dumps(last), last)
 
-    async def _chunks(self) -> AsyncIterator[Json]:
-        if hasattr(self._source, "__aiter__"):
-            async for chunk in self._source:
-                content = openai_chunk(chunk) if chunk is not None else None
-                if content is not None:
-                    yield content | {"_verbatim": True} if is_openai_model(chunk) else content
+    async def _chunks(self) -> AsyncIterator[tuple[Json, bool]]:
+        """Chunks in OpenAI's format, and whether each is the provider's own."""
+        if not hasattr(self._source, "__aiter__"):
+            async for item in self._threaded():
+                yield item
             return
+        async for chunk in self._source:
+            content = openai_chunk(chunk) if chunk is not None else None
+            verbatim = chunk is not None and is_openai_model(chunk)
+            if self._lines is not None:
+                event, self._lines.event = self._lines.event, None
+                content, verbatim = faithful(content, event)
+            if content is not None:
+                yield content, verbatim
+
+    async def _threaded(self) -> AsyncIterator[tuple[Json, bool]]:
+        """A library that reads in threads: only LiteLLM's own wrapper can drive it."""
         async for chunk in self._wrapper:
-            # A library that reads in threads: only LiteLLM's own wrapper can drive it.
             content = openai_chunk(chunk)
             if content is None:
                 continue
             if self._wrapper.received_finish_reason is None:
                 for choice in content["choices"]:
                     choice["finish_reason"] = None
-            yield content
+            yield content, False
 
     async def aclose(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -101,9 +110,8 @@ class Story:
     def finished(self) -> bool:
         return bool(self._finished) and all(self._finished.values())
 
-    def told(self, chunk: Json) -> Json | None:
-        """The chunk as it goes out, or None where only its usage counted."""
-        verbatim = chunk.pop("_verbatim", False)
+    def told(self, chunk: Json, verbatim: bool) -> Json | None:
+        """The chunk as it goes out, or None where only its usage counted. `verbatim` leaves all else as it is."""
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             raise InvalidProviderResponse("The provider sent a chunk without choices.")
