@@ -39,7 +39,7 @@ async def _chunks(answer: ClientResponse) -> AsyncGenerator[bytes, None]:
             yield chunk
 
 
-# These two log lines per request, which is not what is to be measured. uvicorn sets levels anew when it starts.
+# These two log lines per request, which are not to be measured. uvicorn sets levels anew when it starts.
 for name in ("azure.functions", "uvicorn.access"):
     logging.getLogger(name).addFilter(lambda record: record.levelno >= logging.WARNING)
 
