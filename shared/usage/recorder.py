@@ -5,6 +5,8 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import count
+from operator import attrgetter
 from typing import NamedTuple
 
 from shared import Json
@@ -19,11 +21,13 @@ _BATCH = 100
 _AT_ONCE = 8
 _LONGEST_PAUSE = 30.0
 _LAST_FLUSH = 5.0
+_arrival = attrgetter("number")
 
 _log = logging.getLogger("llmproxy.usage")
 
 
 class _Waiting(NamedTuple):
+    number: int
     id: str
     sort_key: str
     time: float
@@ -54,6 +58,7 @@ class UsageRecorder:
         self._interval = flush_interval
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
+        self._numbers = count()
         self._owed: dict[str, RollUp] = {}
         self._dropped = 0
         self._lock = asyncio.Lock()
@@ -71,7 +76,7 @@ class UsageRecorder:
             id = record.id or f"{stamp}-{secrets.token_hex(8)}"
             sort_key = f"{stamp}-{record.id}" if record.id else id
             own = partition(record.project, iso(time)[:10])
-            self._waiting.append(_Waiting(id, sort_key, time, own, record))
+            self._waiting.append(_Waiting(next(self._numbers), id, sort_key, time, own, record))
             self._trim()
             self._wake()
         except Exception:
@@ -152,12 +157,14 @@ class UsageRecorder:
                     writes.create_task(write(number))
         finally:
             left = [waiting for chunk in chunks.values() for waiting in chunk]
-            self._waiting.extendleft(sorted(left, key=lambda waiting: waiting.sort_key, reverse=True))
+            self._waiting.extendleft(sorted(left, reverse=True, key=_arrival))
             self._trim()
         await self._pay()
         return not left and not self._owed
 
     async def _create(self, documents: list[Json]) -> list[Json]:
+        if not documents:
+            return documents
         try:
             await self._store.create_many(USAGE, documents, time_to_live=self._time_to_live)
         except StoreUnavailable:

@@ -15,6 +15,7 @@ from shared.containers import AUDIT, Container
 from shared.errors import (
     DocumentChanged,
     DocumentExists,
+    DocumentTooLarge,
     SecretNotFound,
     SecretsUnavailable,
     StoreUnavailable,
@@ -31,7 +32,8 @@ class Outages:
 
     `down` fails every call; `hanging` leaves queries without an answer; `refused` names containers whose
     writes fail; `lose` counts batches whose answer is lost after they were applied, `lost_races` writes that
-    were applied and look like a lost race; `failing` maps an operation to the error that it raises.
+    were applied and look like a lost race; `too_large` is the `request_id` of a document that is refused;
+    `failing` maps an operation to the error that it raises.
     """
 
     def __init__(self, store: DocumentStore) -> None:
@@ -41,6 +43,7 @@ class Outages:
         self.refused: set[Container] = set()
         self.lose = 0
         self.lost_races = 0
+        self.too_large = ""
         self.failing: dict[str, Exception] = {}
         self.calls: Counter[str] = Counter()
         self.documents_read = 0
@@ -81,6 +84,8 @@ class Outages:
     ) -> None:
         self._enter("create_many", container)
         self.written.extend(bodies)
+        if any(body.get("request_id") == self.too_large for body in bodies):
+            raise DocumentTooLarge("a document is over 2 MB")
         await self._store.create_many(container, bodies, time_to_live=time_to_live)
         self._leave()
 
