@@ -84,7 +84,7 @@ class ModelAdmin:
         self._status = status
 
     async def create(self, caller: Caller, body: Json) -> Stored:
-        """Adds a document. Raises `Conflict` if the id is taken, an `InvalidRequest` if it could not serve."""
+        """Adds a document. Raises `Conflict` if the id is taken, `InvalidRequest` if it could not serve."""
         written = {name: value for name, value in body.items() if name not in (*_SHOWN_ONLY, *_SERVERS_OWN)}
         document = self._checked(written)
         stamped = stamp({**written, "created_at": iso(self._clock.time())}, self._clock)
