@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import azure.functions as func
+from azure.functions.decorators.function_app import Function
 
 from functions import (
     azure_flavour,
@@ -28,10 +29,26 @@ BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
 """One factory per group of functions. Names decide where two routes match, not this order."""
 
 
+class ProxyApp(func.FunctionApp):
+    """A function app that notes the addresses of its functions when a host reads them."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(http_auth_level=func.AuthLevel.ANONYMOUS)
+        self._services = services
+
+    def get_functions(self) -> list[Function]:
+        functions = super().get_functions()
+        triggers = (function.get_trigger().get_dict_repr() for function in functions)
+        self._services.routes = tuple(
+            sorted(f"/{trigger['route']}" for trigger in triggers if trigger.get("route"))
+        )
+        return functions
+
+
 def create_app(services: Services) -> func.FunctionApp:
     """The function app over one set of services."""
     leave_out_pages()
-    app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    app = ProxyApp(services)
     for blueprint in BLUEPRINTS:
         app.register_functions(blueprint(services))
     return app

@@ -90,7 +90,5 @@ class Exchange:
         return content
 
 
-
-
 def _too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(f"The body is larger than {limit} bytes.")

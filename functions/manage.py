@@ -1,4 +1,4 @@
-"""`/manage/…`: models, keys and projects, usage and requests, for administrators. (The host reserves `/admin`.)"""
+"""`/manage/…` for administrators: models, keys, projects, usage, requests. (The host reserves `/admin`.)"""
 
 import azure.functions as func
 

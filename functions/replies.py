@@ -58,9 +58,7 @@ class SseReply(StreamingResponse):
         watcher = asyncio.create_task(self._close_when_client_leaves(receive))
         try:
             async with asyncio.timeout_at(self._session.deadline + GRACE):
-                await send(
-                    {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-                )
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 async for batch in self._session.batches():
                     await send({"type": "http.response.body", "body": batch, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -76,12 +74,13 @@ class SseReply(StreamingResponse):
         await self._session.close()
 
 
-def json_response(
-    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
-) -> PlainReply:
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> PlainReply:
     """JSON with a status. Raises `TypeError` for what is no JSON."""
     return PlainReply(orjson.dumps(content), status, headers)
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in headers.items()
+    ]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from shared import Json
 from shared.access.audit import AuditLog
 from shared.access.key_admin import KeyAdmin
 from shared.access.key_ring import KeyRing
@@ -12,18 +13,16 @@ from shared.catalog.admin import ModelAdmin
 from shared.catalog.cache import CatalogCache
 from shared.catalog.catalog import Catalog
 from shared.clock import SystemClock
-from shared.containers import CONTAINERS
 from shared.health.book import HealthBook
 from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.inference.record import Ledger
 from shared.ports import Clock, DocumentStore, SecretStore, TokenSource
-from shared.providers.calls import Provider
 from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
 from shared.providers.openai_wire import OpenAIWire
-from shared.providers.registry import Providers
+from shared.providers.registry import Loadable, Providers
 from shared.secrets import CachedSecrets
 from shared.services import Services
 from shared.settings import Settings
@@ -62,7 +61,7 @@ def build_services(
     keys = KeyRing(store, secrets, clock, max_age=settings.catalog_max_age)
     usage = UsageRecorder(store, clock, days=settings.usage_days)
     health = HealthBook(store, clock)
-    providers = _providers(settings, secrets, tokens)
+    providers = _providers(settings, secrets, tokens, clock)
     catalog.on_load(_litellm_loader(providers))
     return Services(
         settings=settings,
@@ -70,7 +69,9 @@ def build_services(
         store=store,
         secrets=secrets,
         catalog=catalog,
-        models=ModelAdmin(store, catalog, audit, clock, settings),
+        models=ModelAdmin(
+            store, catalog, audit, projects, clock, settings, status=_model_status(catalog, health)
+        ),
         keys=keys,
         key_admin=KeyAdmin(store, keys, projects, audit, clock),
         projects=projects,
@@ -79,7 +80,7 @@ def build_services(
         usage_report=UsageReport(store, usage, audit, clock, settings.usage_days),
         health=health,
         prober=Prober(catalog, providers.of, store, clock),
-        readiness=ReadyReport(catalog, secrets, store, clock),
+        readiness=ReadyReport(catalog, health, secrets, store, clock),
         inference=Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health)),
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,
@@ -108,3 +109,68 @@ def _store(settings: Settings, identity: AzureIdentity) -> DocumentStore:
         settings.cosmos_database,
         settings.cosmos_emulator_key or identity.credential(),
     )
+
+
+def _secret_store(settings: Settings, identity: AzureIdentity) -> SecretStore:
+    if settings.local:
+        from shared.adapters.local_secrets import LocalSecrets
+
+        local = LocalSecrets(settings.local_dir / "secrets.json")
+        local.ensure(OWN_SECRETS)
+        return local
+    from shared.adapters.key_vault import KeyVaultSecrets
+
+    return KeyVaultSecrets(settings.key_vault_url, identity.credential())
+
+
+def _providers(settings: Settings, secrets: SecretStore, tokens: TokenSource, clock: Clock) -> Providers:
+    def litellm() -> Loadable:
+        from shared.providers.litellm import LiteLLMProvider
+
+        return LiteLLMProvider(secrets, tokens)
+
+    native = OpenAIWire(HttpClient(settings.max_connections), secrets, tokens)
+    return Providers(native, DemoProvider(clock), litellm)
+
+
+def _litellm_loader(providers: Providers) -> Callable[[Catalog], None]:
+    """Starts the slow import of litellm as soon as the catalog is seen to hold a model that needs it."""
+
+    def on_load(catalog: Catalog) -> None:
+        for model in catalog.models.values():
+            if model.enabled and not model.native and model.provider != "Demo":
+                providers.preload_litellm()
+                return
+
+    return on_load
+
+
+def _model_status(catalog: CatalogCache, health: HealthBook) -> Callable[[str], Awaitable[Json | None]]:
+    async def status(id: str) -> Json | None:
+        model = (await catalog.current()).models.get(id)
+        return await health.status(model) if model else None
+
+    return status
+
+
+def _preparation(
+    settings: Settings, store: DocumentStore, secrets: SecretStore
+) -> Callable[[], Awaitable[None]]:
+    async def nothing() -> None:
+        return None
+
+    async def local() -> None:
+        from shared.devhost.first_start import prepare_local
+
+        await prepare_local(settings.local_dir, store, secrets)
+
+    return local if settings.local else nothing
+
+
+def _warm_up() -> None:
+    """The HTTP client takes a third of a second to import: load it before the first call needs it."""
+
+    def load() -> None:
+        import aiohttp  # noqa: F401
+
+    asyncio.get_running_loop().run_in_executor(None, load)

@@ -71,9 +71,7 @@ class ProxyError(Exception):
 
     def envelope(self) -> Json:
         """`{"error": {"message", "type", "param", "code"}}`, all four keys present (OpenAI's reference)."""
-        return {
-            "error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
-        }
+        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class InvalidRequest(ProxyError):

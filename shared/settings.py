@@ -94,7 +94,9 @@ def _setting(default: Any, parse: Callable[[str], Any], meaning: str, *, name: s
 class Settings:
     """Everything that can be set, checked. Field `x` is read from `LLMPROXY_X` unless it says otherwise."""
 
-    mode: Literal["azure", "local"] = _setting("azure", _choice("azure", "local"), "`azure`, or `local` for a laptop")
+    mode: Literal["azure", "local"] = _setting(
+        "azure", _choice("azure", "local"), "`azure`, or `local` for a laptop"
+    )
     environment: str = _setting("production", _text, "name of the environment, shown in `/health`")
     local_dir: Path = _setting(Path(".local"), _path, "where local mode keeps its data and secrets")
     cosmos_endpoint: str = _setting("", _address, "address of the Cosmos DB account (required in Azure)")
@@ -116,15 +118,23 @@ class Settings:
     idle_timeout: float = _setting(60.0, _seconds(0.1, 1500), "seconds between a stream's events")
     call_timeout: float = _setting(220.0, _seconds(0.1, 220), "seconds for a plain call, all tries together")
     stream_timeout: float = _setting(1500.0, _seconds(0.1, 1500), "seconds for a whole stream")
-    heartbeat_interval: float = _setting(15.0, _seconds(0.05, 60), "seconds of silence before a comment line in a stream")
-    commit_after: float = _setting(100.0, _seconds(0.05, 200), "seconds after which a silent stream's 200 is sent")
+    heartbeat_interval: float = _setting(
+        15.0, _seconds(0.05, 60), "seconds of silence before a comment line in a stream"
+    )
+    commit_after: float = _setting(
+        100.0, _seconds(0.05, 200), "seconds after which a silent stream's 200 is sent"
+    )
     max_retries: int = _setting(2, _whole(0, 10), "tries after the first on one deployment")
-    catalog_max_age: float = _setting(30.0, _seconds(0.05, 30), "seconds that a cached catalog or key may be old")
+    catalog_max_age: float = _setting(
+        30.0, _seconds(0.05, 30), "seconds that a cached catalog or key may be old"
+    )
     secret_max_age: float = _setting(300.0, _seconds(0.05, 3600), "seconds that a secret is cached")
     max_connections: int = _setting(1000, _whole(1, 10_000), "connections to providers at once, per instance")
     usage_days: int = _setting(90, _whole(1, 3650), "days that usage records and sums are kept")
     audit_days: int = _setting(365, _whole(1, 3650), "days that audit entries are kept")
-    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "`debug`, `info`, `warning` or `error`")
+    log_level: str = _setting(
+        "info", _choice("debug", "info", "warning", "error"), "`debug`, `info`, `warning` or `error`"
+    )
 
     @property
     def local(self) -> bool:

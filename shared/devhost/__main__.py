@@ -11,7 +11,9 @@ DEFAULT_PORT = 7071
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m shared.devhost", description="Serve the app on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="python -m shared.devhost", description="Serve the app on this machine."
+    )
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="the port (7071; 0 picks a free one)")
     parser.add_argument("--quiet", action="store_true", help="print the address only")

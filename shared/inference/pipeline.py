@@ -120,9 +120,7 @@ class Inference:
             model = plan.next_after(error, model) if may_continue() and loop.time() < end else None
         raise _final(error, record.attempts)
 
-    async def _try(
-        self, model: Model, record: CallRecord, attempt: Attempt[T], end: float
-    ) -> T | ProxyError:
+    async def _try(self, model: Model, record: CallRecord, attempt: Attempt[T], end: float) -> T | ProxyError:
         """One attempt: what it gave, or the error that it ended in."""
         limits = self.deadlines(record.request, model)
         loop, started = asyncio.get_running_loop(), self._clock.monotonic()
@@ -137,8 +135,7 @@ class Inference:
         else:
             self._ledger.attempt(model, started, None)
             return result
-        if isinstance(error, UpstreamError):
-            self._ledger.attempt(model, started, error.code or str(error.status))
+        self._ledger.attempt(model, started, error)
         return error
 
     def _delay(self, tries: int, error: ProxyError, plan: Plan) -> float | None:

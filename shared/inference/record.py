@@ -6,6 +6,7 @@ from typing import Protocol
 
 from shared.catalog.costs import cost_usd
 from shared.catalog.documents import Model
+from shared.errors import ProxyError
 from shared.inference.request import InferenceRequest
 from shared.ports import Clock
 from shared.telemetry.logging import log_event
@@ -20,7 +21,9 @@ class UsageSink(Protocol):
 
 
 class HealthSink(Protocol):
-    def mark(self, model_id: str, ok: bool, latency_ms: float, error_code: str | None) -> None: ...
+    def mark(self, model_id: str, ok: bool, latency_ms: float | None) -> None: ...
+
+    def mark_error(self, model_id: str, error: ProxyError, latency_ms: float | None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -54,10 +57,13 @@ class Ledger:
         record.usage = usage
         record.cost = cost_usd(record.model.costs, usage) if record.model else None
 
-    def attempt(self, model: Model, started: float, error_code: str | None) -> None:
+    def attempt(self, model: Model, started: float, error: ProxyError | None) -> None:
         """Marks what a real call showed of a deployment."""
         elapsed = (self._clock.monotonic() - started) * 1000
-        self._health.mark(model.id, error_code is None, elapsed, error_code)
+        if error is None:
+            self._health.mark(model.id, True, elapsed)
+        else:
+            self._health.mark_error(model.id, error, elapsed)
 
     def settle(self, record: CallRecord, status: int, error_code: str | None = None) -> None:
         request = record.request

@@ -65,7 +65,9 @@ class Router:
             else:
                 admitted.append(model)
         if not admitted:
-            raise refusal or ProviderUnavailable(f"The group '{group.id}' has no member that can serve this call.")
+            raise refusal or ProviderUnavailable(
+                f"The group '{group.id}' has no member that can serve this call."
+            )
         return admitted
 
     def _shuffled(self, members: Sequence[tuple[Model, float]]) -> list[tuple[Model, float]]:

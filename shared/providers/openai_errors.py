@@ -23,9 +23,7 @@ _POLICY_PHRASES = ("content management policy", "content policy", "safety system
 _MESSAGE_LIMIT = 2000
 
 
-def error_of(
-    status: int, body: bytes, headers: Mapping[str, str], secret: str | None = None
-) -> ProxyError:
+def error_of(status: int, body: bytes, headers: Mapping[str, str], secret: str | None = None) -> ProxyError:
     """The error for an answer of 300 or above. `secret` is what must not be repeated to the caller."""
     message, kind, param, code = read_error(body, secret)
     retry_after = retry_seconds(headers)
@@ -87,9 +85,7 @@ def read_error(
     return _fields(content.get("error", content), secret)
 
 
-def _fields(
-    error: Any, secret: str | None
-) -> tuple[str | None, str | None, str | None, str | None]:
+def _fields(error: Any, secret: str | None) -> tuple[str | None, str | None, str | None, str | None]:
     if isinstance(error, str):
         return _clean(error, secret), None, None, None
     if not isinstance(error, Mapping):

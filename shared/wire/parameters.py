@@ -72,9 +72,13 @@ def _check_headers(field: str, headers: Any) -> None:
         raise UnsupportedParameter(f"'{field}' must be an object of header names.", param=field)
     for name, value in headers.items():
         if name.lower() not in FORWARDED_HEADERS:
-            raise UnsupportedParameter(f"The header '{name}' cannot be set by a request.", param=f"{field}.{name}")
+            raise UnsupportedParameter(
+                f"The header '{name}' cannot be set by a request.", param=f"{field}.{name}"
+            )
         if not isinstance(value, str) or not value.isprintable() or not value.isascii():
-            raise UnsupportedParameter(f"The header '{name}' must be printable text.", param=f"{field}.{name}")
+            raise UnsupportedParameter(
+                f"The header '{name}' must be printable text.", param=f"{field}.{name}"
+            )
 
 
 def body_headers(body: Json) -> dict[str, str]:
