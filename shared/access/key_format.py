@@ -10,7 +10,6 @@ SECRET_LENGTH = 43
 """Base62 digits that hold 256 bits."""
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_DIGITS = frozenset(ALPHABET)
 _SECRET_AT = len(PREFIX) + ID_LENGTH + 1
 _LENGTH = _SECRET_AT + SECRET_LENGTH
 
@@ -44,7 +43,8 @@ def split_key(presented: str) -> KeyParts | None:
     if len(presented) != _LENGTH or not presented.startswith(PREFIX) or presented[_SECRET_AT - 1] != "_":
         return None
     parts = KeyParts(presented[len(PREFIX) : _SECRET_AT - 1], presented[_SECRET_AT:])
-    if not (_DIGITS.issuperset(parts.id) and _DIGITS.issuperset(parts.secret)):
+    # Of ASCII, the letters and digits are just the alphabet.
+    if not (presented.isascii() and parts.id.isalnum() and parts.secret.isalnum()):
         return None
     return parts
 

@@ -10,11 +10,10 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from shared import Json
-from shared.clock import iso
 from shared.containers import COUNTERS, DAY_SECONDS, USAGE
 from shared.errors import StoreError, StoreThrottled, StoreUnavailable
 from shared.ports import Clock, DocumentStore
-from shared.usage.records import UsageRecord, partition
+from shared.usage.records import UsageRecord
 from shared.usage.rollups import RollUp, RollUps
 
 _BATCH = 100
@@ -31,7 +30,6 @@ class _Waiting(NamedTuple):
     id: str
     sort_key: str
     time: float
-    partition: str
     record: UsageRecord
 
 
@@ -58,6 +56,8 @@ class UsageRecorder:
         self._interval = flush_interval
         self._capacity = capacity
         self._waiting: deque[_Waiting] = deque()
+        # With a mark of its own for each process, a number is enough to tell records of one moment apart.
+        self._mark = secrets.token_hex(5)
         self._numbers = count()
         self._owed: dict[str, RollUp] = {}
         self._dropped = 0
@@ -72,11 +72,10 @@ class UsageRecorder:
         """Takes a record. Never raises, never waits: accounting must not break a call."""
         try:
             time = record.time if record.time is not None else self._clock.time()
-            stamp = f"{int(time * 1000):013d}"
-            id = record.id or f"{stamp}-{secrets.token_hex(8)}"
-            sort_key = f"{stamp}-{record.id}" if record.id else id
-            own = partition(record.project, iso(time)[:10])
-            self._waiting.append(_Waiting(next(self._numbers), id, sort_key, time, own, record))
+            number = next(self._numbers)
+            own = record.id or f"{self._mark}{number:08x}"
+            sort_key = f"{int(time * 1000):013d}-{own}"
+            self._waiting.append(_Waiting(number, record.id or sort_key, sort_key, time, record))
             self._trim()
             self._wake()
         except Exception:
@@ -220,9 +219,9 @@ def _documents(chunk: Iterable[_Waiting]) -> list[Json]:
 
 def _chunks(waiting: Iterable[_Waiting]) -> Iterator[list[_Waiting]]:
     """Records of one partition each, as many as one write takes."""
-    groups: dict[str, list[_Waiting]] = {}
+    groups: dict[tuple[str, float], list[_Waiting]] = {}
     for one in waiting:
-        groups.setdefault(one.partition, []).append(one)
+        groups.setdefault((one.record.project, one.time // DAY_SECONDS), []).append(one)
     for group in groups.values():
         for start in range(0, len(group), _BATCH):
             yield group[start : start + _BATCH]
