@@ -1,9 +1,28 @@
 """A number for the bounds of a JSON Schema."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, isfinite
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Bounds as fractions; None where there is none. `above` and `below`: the bound itself is excluded."""
+
+    low: Fraction | None
+    above: bool
+    high: Fraction | None
+    below: bool
+    multiple: Fraction | None
+
+    def hold(self, value: Fraction) -> bool:
+        if self.low is not None and (value < self.low or (self.above and value == self.low)):
+            return False
+        if self.high is not None and (value > self.high or (self.below and value == self.high)):
+            return False
+        return self.multiple is None or value % self.multiple == 0
 
 
 def number_between(schema: Mapping[str, Any], *, whole: bool, variant: int = 0) -> int | float | None:
@@ -12,23 +31,32 @@ def number_between(schema: Mapping[str, Any], *, whole: bool, variant: int = 0) 
     `variant` 1 is the next one, and so on. None where there is no such number. Counted in fractions: 0.3 is
     a multiple of 0.1 as JSON writes it, though not in binary.
     """
-    low, above = _bound(schema, "minimum", "exclusiveMinimum", max)
-    high, below = _bound(schema, "maximum", "exclusiveMaximum", min)
-    multiple = _fraction(schema.get("multipleOf"))
-    step = multiple if multiple is not None and multiple > 0 else None
+    bounds = _read(schema)
+    low, high, step = bounds.low, bounds.high, bounds.multiple
     if whole:
         step = Fraction((step or Fraction(1)).numerator)
     grid = step or Fraction(1)
-    least = None if low is None else (floor(low / grid) + 1 if above else ceil(low / grid))
-    most = None if high is None else (ceil(high / grid) - 1 if below else floor(high / grid))
+    least = None if low is None else (floor(low / grid) + 1 if bounds.above else ceil(low / grid))
+    most = None if high is None else (ceil(high / grid) - 1 if bounds.below else floor(high / grid))
     index = _nth(least, most, variant)
     if index is not None:
         return _plain(index * grid, whole)
-    if step is None and low is not None and high is not None and low <= high:
+    if step is None and low is not None and high is not None:
         middle = low + (high - low) * Fraction(1, 2 + variant)
-        if (middle > low or not above) and (middle < high or not below):
-            return _plain(middle, whole)
+        return _plain(middle, whole) if bounds.hold(middle) else None
     return None
+
+
+def allows_number(schema: Mapping[str, Any], value: float) -> bool:
+    """Whether a finite number keeps to the bounds."""
+    return _read(schema).hold(Fraction(repr(value)))
+
+
+def _read(schema: Mapping[str, Any]) -> _Bounds:
+    low, above = _bound(schema, "minimum", "exclusiveMinimum", max)
+    high, below = _bound(schema, "maximum", "exclusiveMaximum", min)
+    multiple = _fraction(schema.get("multipleOf"))
+    return _Bounds(low, above, high, below, multiple if multiple is not None and multiple > 0 else None)
 
 
 def _nth(least: int | None, most: int | None, variant: int) -> int | None:

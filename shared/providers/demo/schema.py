@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from shared import Json
-from shared.providers.demo.numbers import number_between
+from shared.providers.demo.numbers import allows_number, number_between
 from shared.providers.demo.patterns import UnknownPattern, text_for
 
 MAX_STEPS = 20_000
 MAX_DEPTH = 60
 MAX_TEXT = 10_000
+MAX_BRANCHES = 1_000
 
 FORMATS: Mapping[str, str] = {
     "date-time": "2026-01-31T12:00:00Z",
@@ -62,6 +63,7 @@ _IMPLIED: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _ANNOTATIONS = frozenset(("title", "description", "default", "examples", "$comment", "deprecated"))
 _CHOICES = ("anyOf", "oneOf")
+_STRUCTURE = frozenset(keyword for kind, keywords in _IMPLIED[:2] for keyword in keywords) | {"maxProperties"}
 
 
 class Unsatisfiable(ValueError):
@@ -177,12 +179,7 @@ class _Sampler:
         raise reason
 
     def _listed(self, values: object, schema: Mapping[str, Any], variant: int) -> Any:
-        kinds = _kinds(schema)
-        allowed = [
-            item
-            for item in (values if isinstance(values, list) else ())
-            if "type" not in schema or any(_is(item, kind) for kind in kinds)
-        ]
+        allowed = [item for item in _list(values) if _allowed(item, schema)]
         if variant >= len(allowed):
             raise _DeadEnd("enum has no such value")
         return allowed[variant]
@@ -328,6 +325,18 @@ def _kinds(schema: Mapping[str, Any]) -> tuple[str, ...]:
     return ("string",)
 
 
+def _allowed(item: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether an enum's value also meets what stands beside the enum. Patterns are not run."""
+    if "type" in schema and not any(_is(item, kind) for kind in _kinds(schema)):
+        return False
+    if _numbers(item):
+        return allows_number(schema, item)
+    if isinstance(item, str):
+        most = _whole(schema, "maxLength")
+        return len(item) >= (_whole(schema, "minLength") or 0) and (most is None or len(item) <= most)
+    return not (isinstance(item, list | dict) and _STRUCTURE.intersection(schema))
+
+
 def _is(value: Any, kind: str) -> bool:
     match kind:
         case "null":
@@ -358,11 +367,11 @@ def _merge(one: Mapping[str, Any], two: object) -> Mapping[str, Any]:
         if keyword not in merged or merged[keyword] == value:
             merged[keyword] = value
         elif keyword not in _ANNOTATIONS:
-            merged[keyword] = _both(keyword, merged[keyword], value, merged)
+            merged[keyword] = _both(keyword, merged[keyword], value)
     return merged
 
 
-def _both(keyword: str, one: Any, two: Any, merged: Json) -> Any:
+def _both(keyword: str, one: Any, two: Any) -> Any:
     if keyword in ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"):
         return max(one, two) if _numbers(one, two) else two
     if keyword in ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"):
@@ -385,9 +394,13 @@ def _both(keyword: str, one: Any, two: Any, merged: Json) -> Any:
         return [name for name in ones if name in twos]
     if keyword in ("items", "additionalProperties"):
         return {"allOf": [one, two]}
-    if keyword in (*_CHOICES, "allOf"):
-        merged["allOf"] = [*_list(merged.get("allOf")), {keyword: two}]
-        return one
+    if keyword == "allOf":
+        return [*_schemas(one), *_schemas(two)]
+    if keyword in _CHOICES:
+        ones, twos = _schemas(one), _schemas(two)
+        if len(ones) * len(twos) > MAX_BRANCHES:
+            raise Unsatisfiable("too many branches")
+        return [{"allOf": [first, second]} for first in ones for second in twos]
     if keyword == "uniqueItems":
         return one is True or two is True
     raise Unsatisfiable(f"two values of {keyword!r} at once are not supported")
