@@ -36,7 +36,6 @@ from shared.settings import Settings
 
 _SERVERS_OWN = ("created_at", "updated_at", "revision")
 _SHOWN_ONLY = ("object", "warnings", "status")
-_EDITABLE = frozenset((*Model.model_fields, *Group.model_fields)) - {"id", *_SERVERS_OWN}
 
 logger = logging.getLogger("llmproxy.catalog")
 
@@ -130,7 +129,8 @@ class ModelAdmin:
         wanted = {name: value for name, value in patch.items() if name not in _SHOWN_ONLY}
 
         def change(body: Json) -> Json:
-            merged = _readable_times(merge_patch(body, editable_patch(wanted, body, _EDITABLE)))
+            fixed = {name: body[name] for name in ("id", *_SERVERS_OWN) if name in body}
+            merged = _readable_times(merge_patch(body, editable_patch(wanted, fixed, ())))
             self._checked(merged)
             return stamp(merged, self._clock)
 
