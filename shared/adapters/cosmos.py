@@ -158,7 +158,7 @@ class CosmosStore:
                 await self._attempt(container, add, once=True)
 
     async def query(self, container: Container, query: Query) -> list[Stored]:
-        text, parameters = select(query)
+        text, parameters = select(container, query)
         if never_true(query):
             return []
         where: dict[str, Any] = {}

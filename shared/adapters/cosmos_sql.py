@@ -3,13 +3,14 @@
 from shared import Json
 from shared.adapters.document_ids import encode_id
 from shared.adapters.document_rules import check_query, field_path
+from shared.containers import Container
 from shared.ports import Query, Scalar, Where
 
 Parameters = list[Json]
 """`[{"name": "@p0", "value": …}]`, as the REST interface takes them."""
 
 
-def select(query: Query) -> tuple[str, Parameters]:
+def select(container: Container, query: Query) -> tuple[str, Parameters]:
     """The text and its parameters. No value is ever in the text; field names are checked to be names."""
     check_query(query)
     parameters: Parameters = []
@@ -27,9 +28,19 @@ def select(query: Query) -> tuple[str, Parameters]:
             return f"{_at(field)} IN ({', '.join(names)})"
         if condition.operator == "contains":
             return f"ARRAY_CONTAINS({_at(field)}, {bind('', value)})"
-        return f"{_at(field)} {condition.operator} {bind(field, value)}"
+        comparison = f"{_at(field)} {condition.operator} {bind(field, value)}"
+        # What != gives for another type is told one way and seen another; the guard makes it one.
+        return (
+            f"{_type_test(value)}({_at(field)}) AND {comparison}"
+            if condition.operator == "!="
+            else comparison
+        )
 
-    conditions = [text_of(condition) for condition in query.where]
+    wheres = query.where
+    if query.partition is not None:
+        # The header decides; the text says it too for emulators that do not look there.
+        wheres = (Where(container.partition, "=", query.partition), *wheres)
+    conditions = [text_of(condition) for condition in wheres]
     order = _at(query.order_by)
     if query.order_by != "id":
         conditions.append(f"IS_STRING({order})")
@@ -44,6 +55,12 @@ def select(query: Query) -> tuple[str, Parameters]:
 def never_true(query: Query) -> bool:
     """Whether a condition asks for one value out of none: Cosmos DB takes no empty list."""
     return any(condition.value == () for condition in query.where)
+
+
+def _type_test(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "IS_BOOL"
+    return "IS_STRING" if isinstance(value, str) else "IS_NUMBER"
 
 
 def _at(field: str) -> str:

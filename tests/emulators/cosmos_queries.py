@@ -20,7 +20,7 @@ _REWRITTEN = re.compile(
 _COMPARISON = re.compile(rf"(?P<path>{_PATH}) (?P<operator>=|!=|<=|>=|<|>) (?P<name>@\w+)")
 _IN = re.compile(rf"(?P<path>{_PATH}) IN \((?P<names>@\w+(?:, @\w+)*)\)")
 _CONTAINS = re.compile(rf"ARRAY_CONTAINS\((?P<path>{_PATH}), (?P<name>@\w+)\)")
-_IS_STRING = re.compile(rf"IS_STRING\((?P<path>{_PATH})\)")
+_IS_TYPE = re.compile(rf"IS_(?P<type>STRING|NUMBER|BOOL)\((?P<path>{_PATH})\)")
 
 
 class BadQuery(Exception):
@@ -107,19 +107,19 @@ def _test(text: str, values: Json) -> Test:
     if match := _CONTAINS.fullmatch(text):
         path, wanted = match["path"], values[match["name"]]
         return lambda document: _contains(value_at(document, path), wanted)
-    if match := _IS_STRING.fullmatch(text):
-        path = match["path"]
-        return lambda document: isinstance(value_at(document, path), str)
+    if match := _IS_TYPE.fullmatch(text):
+        path, wanted = match["path"], match["type"]
+        return lambda document: _type(value_at(document, path)) == wanted
     raise BadQuery(text)
 
 
 def compare(value: Any, operator: str, wanted: Any) -> bool:
-    """Values of different types give undefined, which selects nothing."""
-    if _type(value) != _type(wanted) or value is UNDEFINED:
+    """Values of different types are undefined together, which selects nothing."""
+    if _type(value) != _type(wanted):
         return False
     if operator in ("=", "!="):
         return bool(value == wanted) is (operator == "=")
-    if _type(value) not in ("number", "string", "boolean"):
+    if _type(value) not in ("NUMBER", "STRING", "BOOL"):
         return False
     results = {"<": value < wanted, "<=": value <= wanted, ">": value > wanted, ">=": value >= wanted}
     return bool(results[operator])
@@ -131,9 +131,9 @@ def _contains(value: Any, wanted: Any) -> bool:
 
 def _type(value: Any) -> str:
     if isinstance(value, bool):
-        return "boolean"
+        return "BOOL"
     if isinstance(value, int | float):
-        return "number"
+        return "NUMBER"
     if isinstance(value, str):
-        return "string"
+        return "STRING"
     return type(value).__name__
