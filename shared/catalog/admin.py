@@ -115,7 +115,8 @@ class ModelAdmin:
         """The document, with the model's `status`. Raises `ModelNotFound`."""
         shown = await self._shown(await self._read(id))
         if self._status is not None:
-            shown.body["status"] = await self._status(id)
+            with store_errors():
+                shown.body["status"] = await self._status(id)
         return shown
 
     async def update(self, caller: Caller, id: str, patch: Json, match: str | None = None) -> Stored:

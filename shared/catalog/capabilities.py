@@ -77,7 +77,7 @@ def _looked_up(model_map: Path | None, wanted: Mapping[str, tuple[str, ...]]) ->
 
 
 def _entries(model_map: Path | None) -> Mapping[str, Any]:
-    path = model_map or _installed_map()
+    path = model_map or installed_map()
     if path is None:
         return {}
     try:
@@ -88,7 +88,8 @@ def _entries(model_map: Path | None) -> Mapping[str, Any]:
     return entries if isinstance(entries, dict) else {}
 
 
-def _installed_map() -> Path | None:
+def installed_map() -> Path | None:
+    """The file of the installed litellm; None where it is not installed."""
     spec = importlib.util.find_spec("litellm")
     if spec is None or spec.origin is None:
         return None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.catalog.capabilities import _installed_map
+from shared.catalog.capabilities import installed_map
 from shared.catalog.model_types import MODEL_TYPES, OPERATIONS, PROVIDERS, litellm_name
 from tests.unit.catalog.worlds import AZURE, OPENAI, changed, model
 
@@ -91,7 +91,7 @@ def test_all_forms_of_a_code_mean_the_same_model(model_type: str, name: str, cod
     ],
 )
 def test_the_names_that_litellm_knows_stay_as_they_are(model_type: str, prefix: str) -> None:
-    path = _installed_map()
+    path = installed_map()
     assert path is not None
     names = [name for name in json.loads(Path(path).read_text()) if name.startswith(prefix)]
     assert names
