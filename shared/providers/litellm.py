@@ -1,46 +1,71 @@
 """The LiteLLM lane: every provider that needs translation, and any model whose catalog entry asks for it."""
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import orjson
 
 from shared.catalog.documents import Model
-from shared.errors import InternalError, ProxyError, UnsupportedOperation
+from shared.errors import UnsupportedOperation
 from shared.ports import SecretStore, TokenSource
-from shared.providers.calls import Answer, Call
+from shared.providers.calls import Answer, Call, Events
+from shared.providers.http_client import HttpClient
+from shared.providers.litellm_addresses import AddressGuard
 from shared.providers.litellm_arguments import Arguments, arguments
 from shared.providers.litellm_chunks import plain_answer
 from shared.providers.litellm_errors import proxy_error
 from shared.providers.litellm_library import LiteLLMLibrary
+from shared.providers.litellm_probe import probe_anthropic, probe_gemini, probe_vertex
 from shared.providers.litellm_stream import LiteLLMEvents
+from shared.providers.litellm_text import TextEvents, chat_call, text_answer
 from shared.providers.openai_errors import visible_headers
+from shared.providers.openai_wire import OpenAIWire
 from shared.wire.usage import read_usage
+
+Operation = Callable[[ModuleType, Arguments], Awaitable[Any]]
+
+
+async def _chat(module: ModuleType, made: Arguments) -> Any:
+    return await module.acompletion(**made.values)
+
+
+OPERATIONS: dict[str, Operation] = {"chat/completions": _chat}
+"""LiteLLM's function for each of OpenAI's paths: a further operation is a line here."""
 
 
 class LiteLLMProvider:
     """Calls models through `litellm`. Credentials go in as arguments, never into the environment."""
 
     def __init__(
-        self, secrets: SecretStore, tokens: TokenSource, library: LiteLLMLibrary | None = None
+        self,
+        secrets: SecretStore,
+        tokens: TokenSource,
+        *,
+        library: LiteLLMLibrary | None = None,
+        client: HttpClient | None = None,
     ) -> None:
         self._secrets = secrets
         self._tokens = tokens
         self._library = library or LiteLLMLibrary()
+        self._client = client or HttpClient()
+        self._wire = OpenAIWire(self._client, secrets, tokens)
+        self._guard = AddressGuard()
 
     def preload(self) -> None:
         """Starts the import of litellm in a thread; calls wait for it."""
         self._library.preload()
 
     async def send(self, call: Call) -> Answer:
-        module = await self._library.module()
-        made = await arguments(call, module, self._secrets, self._tokens)
+        if call.path == "completions":
+            if call.model.type.native:
+                return await self._wire.send(call)
+            return text_answer(await self.send(chat_call(call)))
+        module, made = await self._prepared(call)
         try:
-            answer = await _ask(module, call, made)
+            answer = await OPERATIONS[call.path](module, made)
         except Exception as error:
-            raise _told(error, made) from None
+            raise proxy_error(error, made.secrets) from None
         content = plain_answer(answer)
         if isinstance(content.get("model"), str):
             content["model"] = content["model"].removeprefix(made.provider + "/")
@@ -52,36 +77,58 @@ class LiteLLMProvider:
             made.dropped,
         )
 
-    async def open(self, call: Call) -> LiteLLMEvents:
-        module = await self._library.module()
-        made = await arguments(call, module, self._secrets, self._tokens)
-        explain = _explainer(module, made)
+    async def open(self, call: Call) -> Events:
+        if call.path == "completions":
+            # LiteLLM's own streams of text lose logprobs and all choices but the first.
+            if call.model.type.native:
+                return await self._wire.open(call)
+            return TextEvents(await self.open(chat_call(call)))
+        module, made = await self._prepared(call)
         wrapper: Any = None
         try:
-            wrapper = await _ask(module, call, made)
+            wrapper = await OPERATIONS[call.path](module, made)
+            # Some providers are asked only when the first chunk is: what they refuse must show now.
             fetch = getattr(wrapper, "fetch_stream", None)
             source = await fetch() if fetch is not None else wrapper
         except BaseException as error:
             if wrapper is not None:
                 await wrapper.aclose()
             if isinstance(error, Exception):
-                raise _told(explain(error), made) from None
+                raise proxy_error(_explained(module, made, error), made.secrets) from None
             raise
-        return LiteLLMEvents(
-            wrapper, source, model=made.model, dropped=made.dropped, secrets=made.secrets, explain=explain
-        )
+
+        def explain(error: Exception) -> BaseException:
+            return _explained(module, made, error)
+
+        return LiteLLMEvents(wrapper, source, call=call, made=made, explain=explain)
 
     async def probe(self, model: Model) -> bool:
-        return False
+        """Logs in (Vertex AI) or lists models; providers that only litellm knows cannot be asked for free."""
+        await self._guard.check(model)
+        if model.type.vertex:
+            await probe_vertex(model, self._secrets)
+        elif model.model_type == "AnthropicNative":
+            await probe_anthropic(model, self._secrets, self._client)
+        elif model.model_type == "GoogleGemini":
+            await probe_gemini(model, self._secrets, self._client)
+        elif model.type.native:
+            return await self._wire.probe(model)
+        else:
+            return False
+        return True
 
     async def close(self) -> None:
-        return None
+        await self._client.close()
+        module = self._library.loaded()
+        if module is not None:
+            await module.close_litellm_async_clients()
 
-
-async def _ask(module: ModuleType, call: Call, made: Arguments) -> Any:
-    if call.path != "chat/completions":
-        raise UnsupportedOperation(f"The model '{call.model.id}' cannot do this operation.")
-    return await module.acompletion(**made.values)
+    async def _prepared(self, call: Call) -> tuple[ModuleType, Arguments]:
+        if call.path not in OPERATIONS:
+            raise UnsupportedOperation(f"The model '{call.model.id}' cannot do this operation.")
+        await self._guard.check(call.model)
+        module = await self._library.module()
+        return module, await arguments(call, module, self._secrets, self._tokens)
 
 
 def _provider_headers(answer: Any) -> dict[str, str]:
@@ -94,20 +141,12 @@ def _provider_headers(answer: Any) -> dict[str, str]:
     }
 
 
-def _told(error: BaseException, made: Arguments) -> ProxyError:
-    return proxy_error(error, made.secrets)
-
-
-def _explainer(module: ModuleType, made: Arguments) -> Any:
-    def explain(error: BaseException) -> BaseException:
-        if isinstance(error, (ProxyError, asyncio.CancelledError)):
-            return error
-        try:
-            explained = module.exception_type(
-                model=made.model, original_exception=error, custom_llm_provider=made.provider
-            )
-        except Exception as raised:
-            explained = raised
-        return explained if isinstance(explained, BaseException) else InternalError()
-
-    return explain
+def _explained(module: ModuleType, made: Arguments, error: Exception) -> BaseException:
+    """LiteLLM's class for a provider library's exception: it knows their words for a full context."""
+    try:
+        explained = module.exception_type(
+            model=made.model, original_exception=error, custom_llm_provider=made.provider
+        )
+    except Exception as raised:
+        explained = raised
+    return explained if isinstance(explained, BaseException) else error

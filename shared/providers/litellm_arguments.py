@@ -32,7 +32,7 @@ class Arguments:
 
 
 async def arguments(call: Call, module: ModuleType, secrets: SecretStore, tokens: TokenSource) -> Arguments:
-    """Raises `UnsupportedParameter` where the provider cannot take it, `ProviderUnavailable` without secret."""
+    """Raises `UnsupportedParameter` for what the provider lacks, `ProviderUnavailable` without a secret."""
     model = call.model
     access, texts = await credentials(model, secrets, tokens)
     name, provider = provider_of(module, model, access)

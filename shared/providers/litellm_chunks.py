@@ -40,8 +40,8 @@ def openai_chunk(chunk: Any) -> Json | None:
 def faithful(chunk: Json | None, event: Any) -> tuple[Json | None, bool]:
     """(the chunk, whether it is verbatim), corrected by the provider's own event that it was made of.
 
-    An event in OpenAI's format says all that a chunk of LiteLLM's can and more. Gemini's says whether its answer
-    ended, which LiteLLM takes for granted in every chunk.
+    An event in OpenAI's format says all that a chunk of LiteLLM's can and more. Gemini's says whether its
+    answer ended, which LiteLLM takes for granted in every chunk.
     """
     if not isinstance(event, dict):
         return chunk, False
@@ -72,7 +72,7 @@ def _is_openai_event(event: Json) -> bool:
 
 
 def _same_calls(chunk: Json, event: Json) -> bool:
-    """Where LiteLLM asked for JSON by way of a tool, it turns the tool's call back into content: then it counts."""
+    """False where LiteLLM asked for JSON by way of a tool, and turned the tool's call back into content."""
 
     def calls(content: Json) -> bool:
         return any((choice.get("delta") or {}).get("tool_calls") for choice in content["choices"])

@@ -39,6 +39,13 @@ class LiteLLMLibrary:
         # A caller that leaves must not cancel the import for the others.
         return await asyncio.shield(asyncio.wrap_future(imported))
 
+    def loaded(self) -> ModuleType | None:
+        """The module if it is there already."""
+        imported = self._imported
+        if imported is None or not imported.done() or imported.exception() is not None:
+            return None
+        return imported.result()
+
     def _begin(self) -> "Future[ModuleType]":
         with self._lock:
             if self._imported is None:

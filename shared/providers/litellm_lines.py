@@ -24,6 +24,8 @@ class CheckedLines:
         self._source = source
         self._secrets = secrets
         self._lines = self._checked()
+        self.marked = False
+        """Whether the provider sent its own end mark (`[DONE]`, `message_stop`)."""
         self.event: Any = None
         """The last event that was passed on, decoded: what the parser's next chunk was made of."""
 
@@ -53,12 +55,15 @@ class CheckedLines:
                     yield line
                 continue
             if data.strip() == "[DONE]":
+                self.marked = True
                 await self._drain()
                 return
             event = _parsed(data)
             if event is None:
                 continue
             self._check(event)
+            if isinstance(event, dict) and event.get("type") == "message_stop":
+                self.marked = True
             if not _unfinished(event):
                 self.event = event
                 yield "data: " + data

@@ -1,7 +1,7 @@
 """What of a request's body a provider can take, and the way in which LiteLLM passes it on whole.
 
-LiteLLM puts OpenAI's parameters into the provider's words. What it does not know for a provider it refuses or, for
-some names, loses in silence; `extra_body` is its way around that for the providers that have one.
+LiteLLM puts OpenAI's parameters into the provider's words. What it does not know for a provider it refuses
+or, for some names, loses in silence; `extra_body` is its way around that for the providers that have one.
 """
 
 import copy
@@ -35,6 +35,7 @@ _ELSEWHERE = frozenset(("model", "messages", "stream", "stream_options"))
 _VERBATIM = frozenset(("openai", "azure", "text-completion-openai", "hosted_vllm"))
 """Providers whose body is OpenAI's: all goes as it came."""
 _OPENAI_ON_VERTEX = ("meta/", "deepseek-ai/", "qwen/", "openai/")
+_MISTRAL = "mistral-medium-3"
 _LOST = frozenset(("prompt_cache_retention",))
 """Names that LiteLLM says are supported where it then leaves them out."""
 _GEMINI_WORDS = frozenset(
@@ -45,7 +46,7 @@ _GEMINI_WORDS = frozenset(
 
 @dataclass(slots=True)
 class Taken:
-    """`arguments` LiteLLM translates, `extra` it sends as they are, `dropped` names what the provider lacks."""
+    """`arguments` are translated, `extra` is sent as it is, `dropped` names what the provider lacks."""
 
     arguments: Json = field(default_factory=dict)
     extra: Json = field(default_factory=dict)
@@ -53,7 +54,7 @@ class Taken:
 
 
 def taken(body: Json, module: ModuleType, name: str, provider: str) -> Taken:
-    """Sorts a body without steering fields. Raises `UnsupportedParameter` where dropping would change the meaning.
+    """Sorts a body. Raises `UnsupportedParameter` where dropping would change the meaning.
 
     `name` is the model as LiteLLM calls it below its `provider`.
     """
@@ -61,6 +62,11 @@ def taken(body: Json, module: ModuleType, name: str, provider: str) -> Taken:
     gemini = is_gemini(name, provider)
     supported = _supported(module, name, provider)
     extra = _takes_extra(module, name, provider)
+    if provider == "vertex_ai" and name.startswith("codestral"):
+        # LiteLLM knows this family as one that fills in code; on Vertex AI it chats as Mistral's others do.
+        beside = _supported(module, _MISTRAL, provider) - supported
+    else:
+        beside = frozenset()
     known = module.constants.DEFAULT_CHAT_COMPLETION_PARAM_VALUES
     for parameter, value in body.items():
         if parameter in _ELSEWHERE:
@@ -76,6 +82,8 @@ def taken(body: Json, module: ModuleType, name: str, provider: str) -> Taken:
             _without(found, parameter, value)
         elif _translated(parameter, supported, known, gemini, module):
             found.arguments[parameter] = copy.deepcopy(value)
+        elif extra and parameter in beside:
+            found.extra[parameter] = copy.deepcopy(value)
         elif parameter in OPENAI_PARAMETERS and not (extra and speaks_openai(name, provider)):
             _without(found, parameter, value)
         elif extra:

@@ -1,7 +1,7 @@
 """An open stream of LiteLLM's, told as OpenAI would: one id, true finish reasons, usage in a last chunk."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 
 import anyio
@@ -9,41 +9,41 @@ import orjson
 
 from shared import Json
 from shared.errors import InvalidProviderResponse, ProxyError
-from shared.providers.calls import Event
+from shared.providers.calls import Call, Event
+from shared.providers.litellm_arguments import Arguments
 from shared.providers.litellm_chunks import faithful, is_openai_model, openai_chunk
 from shared.providers.litellm_errors import proxy_error
 from shared.providers.litellm_lines import CheckedLines
 from shared.providers.openai_errors import visible_headers
 
-Explain = Callable[[BaseException], BaseException]
+Explain = Callable[[Exception], BaseException]
 """Turns a provider library's own exception into LiteLLM's class for it."""
 
 
 class LiteLLMEvents:
-    """Chunks of one call. `done` says that every choice that began got a finish reason from the provider."""
+    """Chunks of one call. `done` says that each choice got its finish reason from the provider itself."""
 
     def __init__(
         self,
         wrapper: Any,
         source: Any,
         *,
-        model: str,
-        dropped: tuple[str, ...],
-        secrets: Sequence[str],
+        call: Call,
+        made: Arguments,
         explain: Explain,
     ) -> None:
-        self.dropped = dropped
+        self.dropped = made.dropped
         self.done = False
         self._wrapper = wrapper
         self._source = source
-        self._secrets = secrets
+        self._secrets = made.secrets
         self._explain = explain
         self._lines: CheckedLines | None = None
         lines = getattr(source, "streaming_response", None)
         if lines is not None and hasattr(lines, "__aiter__"):
-            self._lines = source.streaming_response = CheckedLines(lines, secrets)
+            self._lines = source.streaming_response = CheckedLines(lines, made.secrets)
         self.headers: Mapping[str, str] = visible_headers(_headers(wrapper, source))
-        self._story = Story(model)
+        self._story = Story(made.model, call.body.get("n") or 1)
 
     async def __aiter__(self) -> AsyncGenerator[Event, None]:
         chunks = self._chunks()
@@ -52,11 +52,12 @@ class LiteLLMEvents:
                 told = self._story.told(chunk, verbatim)
                 if told is not None:
                     yield Event(orjson.dumps(told), told)
-        except (ProxyError, GeneratorExit):
+        except ProxyError:
             raise
         except Exception as error:
             raise proxy_error(self._explain(error), self._secrets) from None
-        self.done = self._story.finished
+        marked = self._lines is not None and self._lines.marked
+        self.done = self._story.finished(marked)
         last = self._story.usage_chunk() if self.done else None
         if last is not None:
             yield Event(orjson.dumps(last), last)
@@ -98,20 +99,24 @@ class LiteLLMEvents:
 class Story:
     """What of a stream must agree from chunk to chunk."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, expected: int) -> None:
+        """`expected` is how many choices were asked for."""
         self._model = model
+        self._expected = expected
         self._id = ""
         self._created = 0
         self._usage: Json | None = None
         self._usage_sent = False
         self._finished: dict[int, bool] = {}
 
-    @property
-    def finished(self) -> bool:
-        return bool(self._finished) and all(self._finished.values())
+    def finished(self, marked: bool) -> bool:
+        """Whether the answer is whole. Without the provider's end mark all choices must have come."""
+        if not self._finished or not all(self._finished.values()):
+            return False
+        return marked or len(self._finished) >= self._expected
 
     def told(self, chunk: Json, verbatim: bool) -> Json | None:
-        """The chunk as it goes out, or None where only its usage counted. `verbatim` leaves all else as it is."""
+        """The chunk as it goes out, or None where only its usage counted. `verbatim` ones stay as is."""
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             raise InvalidProviderResponse("The provider sent a chunk without choices.")
