@@ -6,6 +6,7 @@ increment again whose answer was lost, and sleep as long as a throttled account 
 
 import asyncio
 import importlib
+import json
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -81,7 +82,7 @@ class CosmosStore:
             if not doubts:
                 raise
             there = await self.get(container, rules.id_of(body), rules.partition_of(container, body))
-            if there is None or there.body != body:
+            if there is None or there.body != json.loads(rules.document_text(container, body)):
                 raise
             return there
 
@@ -149,13 +150,19 @@ class CosmosStore:
         async def add(items: "ContainerProxy") -> None:
             await items.patch_item(item["id"], partition_key=key, patch_operations=operations)
 
-        try:
-            await self._attempt(container, add, once=True)
-        except DocumentAbsent:
+        for _ in range(2):
+            try:
+                await self._attempt(container, add, once=True)
+                return
+            except DocumentAbsent:
+                pass
             try:
                 await self._attempt(container, lambda items: items.create_item(item), once=True)
+                return
             except DocumentExists:
-                await self._attempt(container, add, once=True)
+                # Someone else was first: add to theirs.
+                continue
+        raise StoreUnavailable(f"{container.name}: the document to increment comes and goes.")
 
     async def query(self, container: Container, query: Query) -> list[Stored]:
         text, parameters = select(container, query)

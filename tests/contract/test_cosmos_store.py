@@ -225,6 +225,14 @@ async def test_a_first_increment_whose_answer_was_lost_is_applied_once(
     assert found.body["n"] == 5
 
 
+async def test_an_increment_of_what_comes_and_goes_gives_up(server: CosmosServer, store: CosmosStore) -> None:
+    await store.create(COUNTERS, {"id": "c", "n": 1})
+    server.fail_next(404, times=100, kinds=frozenset({"patch"}))
+    with pytest.raises(StoreUnavailable):
+        await store.increment(COUNTERS, {"id": "c"}, {"n": 1})
+    assert server.count("patch", "create") < 10
+
+
 async def test_creating_many_through_lost_answers_and_throttling_leaves_each_once(
     server: CosmosServer, store: CosmosStore
 ) -> None:
@@ -351,6 +359,10 @@ async def test_an_identity_signs_with_its_token_and_outages_end_as_quickly(
     caplog.set_level(logging.DEBUG)
     credential = Credential()
     store = CosmosStore(secure_server.endpoint, DATABASE, credential, deadline=2.0)
+    await secure_server.refuse()
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    await secure_server.listen()
     created = await store.create(MODELS, {"id": "a"})
     assert secure_server.requests[-1].authorization == "type=aad&ver=1.0&sig=token-of-the-identity"
     secure_server.fail_next(503)
