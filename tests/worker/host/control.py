@@ -1,5 +1,6 @@
 """What a test asks of the host beside HTTP calls: its functions, the timers, what waits, what failed."""
 
+import asyncio
 import json
 from dataclasses import asdict
 
@@ -11,6 +12,8 @@ from tests.worker.host.messages import TypedData
 
 PUNCTUAL = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": False}
 """What the host tells a timer function that runs in time."""
+SETTLE = 2.0
+"""Seconds."""
 
 
 class Control:
@@ -58,6 +61,9 @@ class Control:
         return web.json_response(asdict(failure) if failure else None)
 
     async def _waiting(self, request: web.Request) -> web.Response:
+        # An invocation ends a moment after its answer: give those that are about to the time.
+        if self._front.waiting:
+            await asyncio.wait(list(self._front.waiting), timeout=SETTLE)
         return web.json_response(list(self._front.waiting.values()))
 
     async def _failures(self, request: web.Request) -> web.Response:
