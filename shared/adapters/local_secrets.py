@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from shared.secrets import secret_name, usable_text
 
 _OWNER_ONLY = 0o600
 _RANDOM_BYTES = 32
+_FILE_TIME_STEP = 100_000_000  # nanoseconds
 
 
 class LocalSecrets:
@@ -67,7 +69,7 @@ class LocalSecrets:
                 return {}
             if version != self._version:
                 self._texts = _by_name(self._load())
-                self._version = version
+                self._version = version if _settled(version) else None
         except OSError as error:
             raise SecretsUnavailable(f"{self._path.name} cannot be read: {error.strerror}.") from None
         return self._texts
@@ -122,6 +124,12 @@ def _version(path: Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _settled(version: tuple[int, int, int]) -> bool:
+    """Whether a further write would show. File systems count time in steps of some milliseconds: two writes
+    within one step look like one."""
+    return time.time_ns() - version[0] > _FILE_TIME_STEP
 
 
 if sys.platform == "win32":
