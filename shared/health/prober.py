@@ -158,7 +158,7 @@ class Prober:
 
 
 def _probe_code(error: ProxyError) -> str | None:
-    """As for a call; but a probe is well-formed, so a refusal (no such model) speaks against the model too."""
+    """As for a call; but a probe is well-formed, so a refusal (no such model) counts against it too."""
     code = failure_code(error)
     if code is None and isinstance(error, ProviderRefusal):
         return error.code or "provider_error"
