@@ -27,7 +27,9 @@ find_python() {
 python="$(find_python)" || fail "Python 3.13 is not installed (PYTHON313= names it)"
 wanted="$("$python" -c 'import sys; print(sys.version)' | cat - requirements.txt requirements-dev.txt tests/worker/requirements.txt)"
 if [[ ! -x "$venv/bin/python" || "$wanted" != "$(cat "$venv/.installed" 2>/dev/null)" ]]; then
-  "$python" -m venv --clear "$venv" >&2 || fail "$python cannot make a virtual environment"
+  # One that is of this Python is brought up to date; any other is made anew.
+  [[ "$("$venv/bin/python" -c 'import sys; print(sys.version)' 2>/dev/null)" == "$("$python" -c 'import sys; print(sys.version)')" ]] ||
+    "$python" -m venv --clear "$venv" >&2 || fail "$python cannot make a virtual environment"
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r tests/worker/requirements.txt >&2 ||
     fail "azure-functions-runtime and the requirements cannot be installed"
   printf '%s\n' "$wanted" >"$venv/.installed"

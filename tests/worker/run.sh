@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 reason="$(mktemp)"
 trap 'rm -f "$reason"' EXIT
 if ! python="$(bash tests/worker/environment.sh 2>"$reason")"; then
-  cat "$reason" >&2
+  head -n -1 "$reason" >&2
   echo "SKIPPED: tests/worker: $(tail -n 1 "$reason")"
   [[ "${WORKER_SUITE_REQUIRED:-}" != 1 ]]
   exit
