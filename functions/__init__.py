@@ -38,7 +38,7 @@ class ProxyApp(func.FunctionApp):
 
     def get_functions(self) -> list[Function]:
         functions = super().get_functions()
-        triggers = (function.get_trigger().get_dict_repr() for function in functions)
+        triggers = [trigger.get_dict_repr() for function in functions if (trigger := function.get_trigger())]
         self._services.routes = tuple(
             sorted(f"/{trigger['route']}" for trigger in triggers if trigger.get("route"))
         )

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Mapping
 
 import orjson
-from azurefunctions.extensions.http.fastapi import Request
+from starlette.requests import Request
 
 from shared import Json
 from shared.access.caller import ANONYMOUS, Caller

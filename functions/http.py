@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias
@@ -14,7 +15,14 @@ from functions.replies import PlainReply, SseReply, json_response
 from shared import VERSION
 from shared.access.caller import ANONYMOUS, Caller
 from shared.access.credentials import presented_key
-from shared.errors import AdminRequired, ClientGone, InternalError, MethodNotAllowed, ProxyError
+from shared.errors import (
+    AdminRequired,
+    ClientGone,
+    InternalError,
+    MethodNotAllowed,
+    ProxyError,
+    UpstreamError,
+)
 from shared.services import Services
 from shared.telemetry.logging import log_event
 
@@ -87,6 +95,9 @@ async def authenticate(exchange: Exchange, access: Access) -> Caller:
 
 
 def error_reply(error: ProxyError) -> PlainReply:
+    """The envelope, with `Retry-After` (whole seconds, RFC 9110) where the error says when to come back."""
+    if isinstance(error, UpstreamError) and error.retry_after and "retry-after" not in error.headers:
+        error.headers["retry-after"] = str(math.ceil(error.retry_after))
     return PlainReply(orjson.dumps(error.envelope()), error.status, error.headers)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
 
 from shared import Json
 from shared.access.audit import AuditLog
@@ -28,6 +29,9 @@ from shared.services import Services
 from shared.settings import Settings
 from shared.usage.recorder import UsageRecorder
 from shared.usage.report import UsageReport
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
 
 OWN_SECRETS = ("llmproxy-admin-key", "llmproxy-signing-key", "llmproxy-webhook-master", "llmproxy-smoke-key")
 """The proxy's own secrets, which local mode makes at the first start."""
@@ -107,7 +111,7 @@ def _store(settings: Settings, identity: AzureIdentity) -> DocumentStore:
     return CosmosStore(
         settings.cosmos_endpoint,
         settings.cosmos_database,
-        settings.cosmos_emulator_key or identity.credential(),
+        settings.cosmos_emulator_key or cast("AsyncTokenCredential", identity.credential()),
     )
 
 

@@ -24,8 +24,11 @@ def _flag(text: str) -> bool:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        number = int(text) if text.strip().lstrip("-").isdigit() else None
-        if number is None or not low <= number <= high:
+        try:
+            number = int(text)
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return number
 
@@ -56,7 +59,11 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 
 def _address(text: str) -> str:
-    parts = urlsplit(text.strip())
+    try:
+        parts = urlsplit(text.strip())
+        parts.port  # noqa: B018 (reading it checks it)
+    except ValueError:
+        raise ValueError("must be an address such as https://host/") from None
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
         raise ValueError("must be an address such as https://host/")
     if parts.scheme == "http" and not is_loopback(parts.hostname):

@@ -67,7 +67,7 @@ class Proxy:
         }
         reply = await self.call("POST", "/manage/models", body)
         assert reply.status == 201, reply.body
-        return reply.json()
+        return dict(reply.json())
 
     async def add_key(self, **fields: Any) -> str:
         reply = await self.call("POST", "/manage/keys", {"project": "team", **fields})

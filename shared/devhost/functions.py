@@ -35,20 +35,18 @@ def read_functions(app: func.FunctionApp, prefix: str) -> tuple[list[Route[HttpT
     """The HTTP routes and the timers of an app. Raises ValueError for a trigger it does not know."""
     routes, timers = [], []
     for function in app.get_functions():
-        name = function.get_function_name()
-        trigger: Mapping[str, Any] = function.get_trigger().get_dict_repr()
-        kind, user_function = trigger["type"], function.get_user_function()
+        name, trigger = str(function.get_function_name()), function.get_trigger()
+        settings: Mapping[str, Any] = trigger.get_dict_repr() if trigger else {"type": "nothing"}
+        kind, user_function = settings["type"], function.get_user_function()
         if kind == "httpTrigger":
-            route = trigger.get("route") or name
-            methods = frozenset(
-                str(getattr(method, "value", method)).upper() for method in trigger["methods"]
-            )
+            route = str(settings.get("route") or name)
+            methods = frozenset(str(getattr(method, "value", method)).upper() for method in settings["methods"])
             template = "/".join(part for part in (prefix.strip("/"), route.strip("/")) if part)
-            routes.append(Route(name, template, methods, HttpTarget(user_function, trigger["name"])))
+            routes.append(Route(name, template, methods, HttpTarget(user_function, settings["name"])))
         elif kind == "timerTrigger":
-            timers.append(TimerTarget(name, user_function, trigger["name"], trigger["schedule"]))
+            timers.append(TimerTarget(name, user_function, settings["name"], settings["schedule"]))
         else:
-            raise ValueError(f"the local host cannot run the {kind} of {name}")
+            raise ValueError(f"the local host cannot run {name}, which is triggered by {kind}")
     return routes, timers
 
 

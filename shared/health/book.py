@@ -18,6 +18,7 @@ from shared.health.marks import (
 )
 from shared.health.stored import StoredMarks, write_mark
 from shared.ports import Clock, DocumentStore
+from shared.telemetry.logging import log_event
 
 WINDOW = 100
 """Outcomes of a model that are remembered."""
@@ -122,7 +123,7 @@ class HealthBook:
 
     def _failed(self, error: StoreError) -> None:
         if not self._failing:
-            _log.warning("health marks cannot be written: %s", type(error).__name__)
+            log_event(_log, logging.WARNING, "health_store_failed", error=type(error).__name__)
         self._failing = True
 
     def _forget(self, now: float) -> None:

@@ -9,7 +9,7 @@ from shared.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """`whole` covers a plain call with all its tries, or a stream to its end."""
+    """Those of one deployment. `whole` is for one plain call, or for one stream to its end."""
 
     connect: float
     first_token: float
@@ -20,7 +20,7 @@ class Deadlines:
 def deadlines(settings: Settings, model: Model, steering: Steering, streamed: bool) -> Deadlines:
     """The deadlines for one model. The catalog moves the whole-call ones only downwards on Functions."""
     parameters = model.parameters
-    limit = settings.stream_timeout if streamed else settings.call_timeout
+    limit = _limit(settings, streamed)
     whole = (parameters.stream_timeout if streamed else parameters.timeout) or limit
     if not settings.local:
         whole = min(whole, limit)
@@ -32,6 +32,18 @@ def deadlines(settings: Settings, model: Model, steering: Steering, streamed: bo
         idle=parameters.idle_timeout or settings.idle_timeout,
         whole=whole,
     )
+
+
+def overall(settings: Settings, first: Deadlines, steering: Steering, streamed: bool) -> float:
+    """How long a request may take in all: every deployment, try and pause together."""
+    whole = _limit(settings, streamed)
+    if settings.local:
+        whole = max(whole, first.whole)
+    return whole if steering.timeout is None else min(whole, steering.timeout)
+
+
+def _limit(settings: Settings, streamed: bool) -> float:
+    return settings.stream_timeout if streamed else settings.call_timeout
 
 
 def retries(settings: Settings, model: Model, steering: Steering) -> int:

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from shared.catalog.cache import CatalogCache
 from shared.catalog.documents import Model
-from shared.errors import ProviderTimeout, ProxyError, UpstreamError
-from shared.inference.deadlines import Deadlines, deadlines, retries
+from shared.errors import InternalError, ProviderTimeout, ProxyError, UpstreamError
+from shared.inference.deadlines import Deadlines, deadlines, overall, retries
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.request import InferenceRequest
 from shared.inference.routing import PATIENCE, Plan, Router, retries_help
@@ -88,6 +88,11 @@ class Inference:
     def deadlines(self, request: InferenceRequest, model: Model) -> Deadlines:
         return deadlines(self._settings, model, request.steering, request.streamed)
 
+    def overall(self, request: InferenceRequest, first: Model) -> float:
+        """Seconds that the whole request may take, `first` being the deployment that is asked first."""
+        limits = self.deadlines(request, first)
+        return overall(self._settings, limits, request.steering, request.streamed)
+
     def provider(self, model: Model) -> Provider:
         return self._provider_for(model)
 
@@ -101,15 +106,17 @@ class Inference:
         """Asks one deployment after the other under one deadline, until one answers or none is left."""
         request, loop = record.request, asyncio.get_running_loop()
         model: Model | None = plan.first
-        end = loop.time() + self.deadlines(request, plan.first).whole
+        end = loop.time() + self.overall(request, plan.first)
+        error: ProxyError = InternalError()
         while model is not None:
             record.model, record.fallback = model, plan.is_fallback(model)
             allowed = retries(self._settings, model, request.steering)
             tries = 0
             while True:
-                error = await self._try(model, record, attempt, end)
-                if not isinstance(error, ProxyError):
-                    return error
+                outcome = await self._try(model, record, attempt, end)
+                if not isinstance(outcome, ProxyError):
+                    return outcome
+                error = outcome
                 if not (may_continue() and retries_help(error) and tries < allowed):
                     break
                 delay = self._delay(tries, error, plan)

@@ -96,7 +96,7 @@ class StreamSession:
         self._id: str | None = None
         self._opened: Opened | None = None
         self._producer: asyncio.Task[None] | None = None
-        self.deadline = loop.time() + inference.deadlines(record.request, plan.first).whole
+        self.deadline = loop.time() + inference.overall(record.request, plan.first)
 
     async def start(self) -> None:
         """Waits until the 200 may be sent. Raises the error of a stream that failed before that."""
@@ -150,8 +150,8 @@ class StreamSession:
     async def _produce(self) -> None:
         status, code = 200, None
         try:
-            async with asyncio.timeout_at(self.deadline):
-                await self._relay()
+            async with asyncio.timeout_at(self.deadline) as whole:
+                await self._relay(whole)
         except TimeoutError:
             status, code = self._fail(ProviderTimeout("The stream took longer than it may."))
         except ProxyError as error:
@@ -164,8 +164,11 @@ class StreamSession:
         finally:
             await self._finish(status, code)
 
-    async def _relay(self) -> None:
+    async def _relay(self, whole: asyncio.Timeout) -> None:
+        loop = asyncio.get_running_loop()
         opened = await self._inference.attempts(self._plan, self.record, self._open, self._may_continue)
+        self.deadline = min(self.deadline, loop.time() + opened.limits.whole)
+        whole.reschedule(self.deadline)
         self.record.first_token = self._clock.monotonic()
         self.record.dropped = opened.events.dropped
         self.record.upstream_headers = dict(opened.events.headers)

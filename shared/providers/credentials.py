@@ -1,6 +1,7 @@
 """The credential of a model, as the header that carries it."""
 
 from shared.catalog.documents import Model
+from shared.catalog.endpoints import takes_identity
 from shared.errors import ProviderUnavailable, SecretError, SecretNotFound
 from shared.ports import SecretStore, TokenSource
 from shared.secrets import secret_name
@@ -25,7 +26,13 @@ async def model_secret(model: Model, reference: str, secrets: SecretStore) -> st
 
 
 async def identity_token(model: Model, tokens: TokenSource, scope: str = COGNITIVE_SERVICES_SCOPE) -> str:
-    """A token of the app's own identity for a model that uses `auth: managed_identity`."""
+    """A token of the app's own identity for a model that uses `auth: managed_identity`.
+
+    The catalog refuses such a model with another host than Azure's; here it is checked once more, since what
+    leaves is the identity of the whole app.
+    """
+    if not takes_identity(model.parameters.endpoint or ""):
+        raise ProviderUnavailable(f"The model '{model.id}' may not be sent the app's identity.")
     try:
         return await tokens.token(scope)
     except SecretError:

@@ -166,7 +166,7 @@ async def test_a_failure_after_it_goes_in_band_and_the_stream_is_not_done(
 
 async def test_a_complete_stream_that_lacks_done_gets_it(ready: Proxy, upstream: OpenAIUpstream) -> None:
     for ending in ("complete", "cut"):
-        upstream.script(StreamReply(change=without_done, ending=ending))  # type: ignore[arg-type]
+        upstream.script(StreamReply(change=without_done, ending=ending))
         seen = await stream(ready)
         assert seen.done
         assert seen.text == upstream.text
