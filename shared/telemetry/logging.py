@@ -181,7 +181,7 @@ def _line(created: float, level: int, logger: str, event: str, fields: Fields) -
     for name in SCRUBBED_FIELDS:
         text = line.get(name)
         if text is not None:
-            line[name] = scrub(str(text)[:_LONGEST_TEXT])
+            line[name] = scrub(_described(text))
     try:
         return orjson.dumps(line, default=_described, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):

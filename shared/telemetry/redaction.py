@@ -28,11 +28,6 @@ _SHAPES = tuple(
         ),
         # user:password@ in an address
         ("://", r"://(?P<secret>[^\s/@\"'<>]{1,512})(?=@)"),
-        # Bearer and Basic credentials, but not a plain word after "bearer"
-        (
-            "bearer basic",
-            r"\b(?:bearer|basic)\s{1,4}(?P<secret>[\w.~+/=-]{20,}|[a-z]*[0-9_~+/=.-][\w.~+/=-]{3,})",
-        ),
         # JSON web tokens
         ("eyj", r"\b(?P<secret>eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*){0,3})"),
         # our own keys; the id is not secret and finds the key
@@ -50,6 +45,11 @@ _SHAPES = tuple(
             r"(?:(?:api[-_ ]?|(?:access|account|private|subscription|functions)[-_]?)key|[-_]token"
             r"|client[-_]?secret|client[-_]assertion|password|passwd|signature|authorization|cookie)"
             r"\\?[\"']?\s{0,4}[=:]\s{0,4}(?:\\?[\"'])?(?:(?:bearer|basic)\s{1,4})?" + _VALUE,
+        ),
+        # Bearer and Basic credentials, but not a plain word after "bearer"
+        (
+            "bearer basic",
+            r"\b(?:bearer|basic)\s{1,4}(?P<secret>[\w.~+/=-]{20,}|[a-z]*[0-9_~+/=.-][\w.~+/=-]{3,})",
         ),
         # names for which that holds in queries and connection strings only
         (
