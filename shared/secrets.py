@@ -138,7 +138,8 @@ class CachedSecrets:
 
     def texts(self) -> Iterable[str]:
         """Every text at hand, for those who remove secrets from what they write."""
-        return [entry.text for entry in self._entries.values() if entry.text is not None]
+        entries = list(self._entries.values())  # a copy: the log asks from other threads too
+        return [entry.text for entry in entries if entry.text is not None]
 
     async def close(self) -> None:
         await self._flights.close()
