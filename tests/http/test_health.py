@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from azure.functions.timer import TimerRequest
+
+from functions import create_app
 from shared import SERVICE, VERSION
+from shared.devhost.functions import read_functions
 from shared.health.stored import read_marks
 from tests.proxy import Proxy, running_proxy
 from tests.upstreams.openai import OpenAIUpstream
@@ -74,3 +78,11 @@ async def test_real_calls_count_as_probes(proxy: Proxy) -> None:
     await proxy.services.health.flush(all=True)
     mark = (await read_marks(proxy.services.store))["demo-chat"]
     assert (mark.status, mark.source) == ("healthy", "traffic")
+
+
+async def test_a_timer_probes_the_models_each_minute(proxy: Proxy) -> None:
+    _, timers = read_functions(create_app(proxy.services), "")
+    [timer] = [timer for timer in timers if timer.name == "probe_models"]
+    assert timer.schedule == "0 * * * * *"
+    assert await timer.function(**{timer.argument: TimerRequest(past_due=False)}) is None
+    assert (await read_marks(proxy.services.store))["demo-chat"].source == "probe"
