@@ -86,6 +86,29 @@ async def test_a_changed_key_is_changed_everywhere_within_30_seconds(world: Worl
             await other.authenticate(key["key"])
 
 
+async def test_an_older_version_that_arrives_late_changes_nothing(world: World) -> None:
+    key = await world.new_key()
+    await world.ring.authenticate(key["key"])
+    older = await world.base.get(KEYS, key["id"])
+    assert older is not None
+    await world.keys.update(ADMIN, key["id"], {"enabled": False})
+    world.ring.learn(older.body)
+    with pytest.raises(InvalidApiKey):
+        await world.ring.authenticate(key["key"])
+
+
+async def test_clocks_that_differ_by_a_minute_hide_no_change(world: World) -> None:
+    other = world.new_ring()
+    key = await world.new_key()
+    world.clock.advance(300)
+    await other.authenticate(key["key"])
+    world.clock.advance(-60)  # the instance that revokes the key is a minute behind
+    await world.keys.delete(ADMIN, key["id"])
+    world.clock.advance(60 + 30.001)
+    with pytest.raises(InvalidApiKey):
+        await other.authenticate(key["key"])
+
+
 async def test_a_changed_key_is_changed_at_once_where_it_was_changed(world: World) -> None:
     key = await world.new_key()
     await world.ring.authenticate(key["key"])
@@ -154,6 +177,17 @@ async def test_a_thousand_unknown_keys_at_once_cost_a_handful_of_reads(world: Wo
     # Once refused, always refused: without another read.
     await asyncio.gather(*(world.ring.authenticate(one) for one in flood), return_exceptions=True)
     assert world.store.calls["query"] - reads <= 2
+
+
+async def test_a_key_that_was_refused_is_refused_again_without_a_read(world: World) -> None:
+    unknown = unknown_key()
+    with pytest.raises(InvalidApiKey):
+        await world.ring.authenticate(unknown)
+    reads = world.store.calls["query"]
+    for _ in range(10):
+        with pytest.raises(InvalidApiKey):
+            await world.ring.authenticate(unknown)
+    assert world.store.calls["query"] == reads
 
 
 async def test_unknown_keys_one_after_another_cost_at_most_one_read_an_interval(world: World) -> None:
@@ -277,6 +311,19 @@ async def test_a_rotated_admin_key_and_the_one_before_both_work(world: World) ->
     world.clock.advance(31)
     with pytest.raises(InvalidApiKey):
         await world.ring.authenticate(ADMIN_TEXT)
+
+
+async def test_an_admin_key_in_use_is_read_again_behind_the_requests(world: World) -> None:
+    await world.ring.authenticate(ADMIN_TEXT)
+    reads = world.vault.reads
+    world.clock.advance(21)
+    assert world.ring.fresh(ADMIN_TEXT) == ADMIN
+    async with asyncio.timeout(5):
+        while world.vault.reads < reads + 2:
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    world.clock.advance(21)
+    assert world.ring.fresh(ADMIN_TEXT) == ADMIN
 
 
 async def test_an_admin_key_may_look_like_any_other(world: World) -> None:

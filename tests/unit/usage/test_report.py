@@ -165,6 +165,17 @@ async def test_wrong_sums_are_made_right_from_the_records(filled: Books) -> None
     assert corrected == 6
 
 
+async def test_sums_that_were_made_again_are_kept_as_long_as_their_records(filled: Books) -> None:
+    for body in (await filled.sums()).values():
+        await filled.base.delete(COUNTERS, body["id"])
+    filled.clock.advance(3600)
+    await filled.report.recompute(ADMIN, {"day": TODAY})
+    filled.clock.advance(29 * DAY)
+    assert {body["day"] for body in (await filled.sums()).values()} == {TODAY}
+    filled.clock.advance(2 * DAY)
+    assert not await filled.sums()
+
+
 async def test_one_project_is_recomputed_alone(filled: Books) -> None:
     right = await filled.sums()
     for body in right.values():
