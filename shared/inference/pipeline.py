@@ -1,7 +1,7 @@
 """The request path of every inference operation: resolve, admit, route, call, account."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -22,6 +22,10 @@ from shared.wire.usage import Usage
 
 T = TypeVar("T")
 Attempt = Callable[[Model, Deadlines], Awaitable[T]]
+
+MAX_NAMES_SHOWN = 50
+MAX_NAME_SHOWN = 64
+"""Characters of a dropped parameter's name that the answer's header repeats: a client may have made it up."""
 
 
 class Inference:
@@ -202,10 +206,18 @@ def answer_headers(record: CallRecord, upstream: Mapping[str, str]) -> dict[str,
     if record.cost is not None and not record.request.streamed:
         headers["x-llmproxy-cost-usd"] = f"{record.cost:.10f}".rstrip("0").rstrip(".")
     if record.dropped:
-        headers["x-llmproxy-dropped-params"] = ",".join(record.dropped)
+        headers["x-llmproxy-dropped-params"] = _header_names(record.dropped)
     return headers
+
+
+def _header_names(names: Sequence[str]) -> str:
+    """Names that a client made up, as one header's value: encoded, and no more than a header may hold."""
+    shown = ",".join(
+        quote(name[:MAX_NAME_SHOWN], safe="/:@!$&'()*+;=?#[]~") for name in names[:MAX_NAMES_SHOWN]
+    )
+    return shown if len(names) <= MAX_NAMES_SHOWN else f"{shown},..."
 
 
 def _header_text(text: str) -> str:
     """An id as a header's value: percent-encoded (RFC 3986) where it is not printable ASCII."""
-    return text if text.isascii() else quote(text, safe=" /:@!$&'()*+,;=?#[]~")
+    return text if text.isascii() and text.isprintable() else quote(text, safe=" /:@!$&'()*+,;=?#[]~")

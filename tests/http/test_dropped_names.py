@@ -1,0 +1,31 @@
+"""Names of dropped parameters come from the client and end in a header: they must not break the answer."""
+
+import pytest
+
+from tests.proxy import Proxy
+
+
+def body(**fields: object) -> dict[str, object]:
+    return {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello"}], **fields}
+
+
+async def test_dropped_parameters_are_named(proxy: Proxy) -> None:
+    reply = await proxy.call("POST", "/v1/chat/completions", body(top_k=5, min_p=0.1))
+    assert reply.headers["x-llmproxy-dropped-params"] == "min_p,top_k"
+
+
+@pytest.mark.parametrize("name", ["a\r\nset-cookie: x=1", "a,b", "é", "\x00", ""])
+async def test_a_name_that_no_header_can_hold_is_encoded(proxy: Proxy, name: str) -> None:
+    reply = await proxy.call("POST", "/v1/chat/completions", body(**{name: 5}))
+    assert reply.status == 200
+    assert "set-cookie" not in reply.headers
+    shown = reply.headers["x-llmproxy-dropped-params"]
+    assert shown.isascii()
+    assert "," not in shown
+
+
+async def test_thousands_of_names_do_not_burst_the_header(proxy: Proxy) -> None:
+    names = {f"made_up_{index}": 1 for index in range(5_000)}
+    reply = await proxy.call("POST", "/v1/chat/completions", body(**names))
+    assert reply.status == 200
+    assert len(reply.headers["x-llmproxy-dropped-params"]) < 4_000
