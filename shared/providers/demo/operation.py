@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared import Json
-from shared.providers.demo.fields import refusal, whole_number
+from shared.errors import ContextLengthExceeded
+from shared.providers.demo.fields import whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,12 @@ def usage_object(prompt: int, completion: int) -> Json:
 
 
 def check_context(question: Question, prompt: int) -> None:
-    """Raises the refusal that OpenAI gives where the prompt is longer than the model's context."""
+    """Raises `ContextLengthExceeded`, in OpenAI's words, where the prompt does not fit."""
     if question.context is not None and prompt > question.context:
-        raise refusal(
+        raise ContextLengthExceeded(
             f"This model's maximum context length is {question.context} tokens. "
             f"However, your messages resulted in {prompt} tokens.",
-            "messages" if "messages" in question.body else "prompt",
-            "context_length_exceeded",
+            param="messages" if "messages" in question.body else "prompt",
         )
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from shared import Json
 from shared.catalog.documents import Model, parse_document
 from shared.clock import ManualClock
-from shared.errors import ProviderRefusal, UnsupportedOperation
+from shared.errors import ContextLengthExceeded, ProviderRefusal, UnsupportedOperation
 from shared.providers.calls import Answer, Call, Event
 from shared.providers.demo import DemoProvider
 from shared.providers.demo.provider import OPERATIONS, DemoEvents
@@ -422,9 +422,14 @@ async def test_a_prompt_beyond_the_context_is_refused_as_openai_does() -> None:
     small = call(
         {"messages": [{"role": "user", "content": "word " * 100}]}, capabilities={"max_input_tokens": 50}
     )
-    with pytest.raises(ProviderRefusal) as refusal:
+    with pytest.raises(ContextLengthExceeded) as refusal:
         await provider().send(small)
-    assert (refusal.value.status, refusal.value.code) == (400, "context_length_exceeded")
+    assert refusal.value.param == "messages"
+    with pytest.raises(ContextLengthExceeded) as refusal:
+        await provider().send(
+            call({"prompt": "word " * 50}, "completions", capabilities={"max_input_tokens": 50})
+        )
+    assert refusal.value.param == "prompt"
 
 
 @pytest.mark.parametrize(
