@@ -5,6 +5,7 @@ python -m benchmarks profile [--seconds 5]
 """
 
 import argparse
+import shutil
 import sys
 from contextlib import ExitStack
 from functools import partial
@@ -13,7 +14,7 @@ from benchmarks import proxy
 from benchmarks.contenders import Contender, Starter, Unavailable, start_nginx, start_relay, start_upstream
 from benchmarks.generators import generator_name
 from benchmarks.peers import start_litellm, start_portkey
-from benchmarks.processes import NotReady
+from benchmarks.processes import RUN, NotReady
 from benchmarks.profile import profile
 from benchmarks.report import LEGEND, Target, added_p50, machine, per_second, table
 from benchmarks.rounds import Results, play
@@ -44,6 +45,8 @@ def main() -> None:
         profile(arguments.seconds)
     else:
         compare(chosen, arguments.rounds, arguments.seconds)
+    # After a failure the logs stay.
+    shutil.rmtree(RUN, ignore_errors=True)
 
 
 def compare(chosen: list[str], rounds: int, seconds: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.generators import Order
-from benchmarks.processes import BENCH, Running, free_port
+from benchmarks.processes import RUN, Running, free_port
 
 CHAT = "/v1/chat/completions"
 MODEL = "bench"
@@ -87,7 +87,7 @@ def start_nginx(stack: ExitStack, upstream: str) -> Contender:
     program = shutil.which("nginx")
     if program is None:
         raise Unavailable("nginx is not installed")
-    port, folder = free_port(), BENCH / "nginx"
+    port, folder = free_port(), RUN / "nginx"
     folder.mkdir(parents=True, exist_ok=True)
     configuration = Path(folder, "nginx.conf")
     text = NGINX.format(folder=folder, port=port, upstream=upstream.removeprefix("http://"))

@@ -4,10 +4,9 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 from benchmarks.contenders import MODEL, Contender, Unavailable, ready
-from benchmarks.processes import BENCH, Running, free_port
+from benchmarks.processes import BENCH, RUN, Running, free_port
 
 PORTKEY = "@portkey-ai/gateway@^1.15"
 LITELLM = "litellm[proxy]>=1.100,<2"
@@ -50,7 +49,7 @@ def start_litellm(stack: ExitStack, upstream: str) -> Contender:
         shutil.rmtree(folder, ignore_errors=True)
         _install([sys.executable, "-m", "venv", str(folder)])
         _install([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", LITELLM])
-    configuration = Path(folder, "bench.yaml")
+    configuration = RUN / "litellm.yaml"
     configuration.write_text(
         LITELLM_CONFIGURATION.format(model=MODEL, upstream=upstream, key=MASTER_KEY), encoding="utf-8"
     )

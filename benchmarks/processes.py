@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCH = ROOT / ".bench"
+"""What is installed for the comparison; kept between runs."""
+RUN = BENCH / f"run-{os.getpid()}"
+"""Logs and data of this run: several may go on at once in one checkout."""
 POLL_INTERVAL = 0.005
 
 
@@ -62,8 +65,8 @@ class Running:
         self, name: str, command: list[str], *, environment: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
-        BENCH.mkdir(exist_ok=True)
-        self.log = BENCH / f"{name}.log"
+        RUN.mkdir(parents=True, exist_ok=True)
+        self.log = RUN / f"{name}.log"
         with self.log.open("wb") as output:
             self.started = time.perf_counter()
             self._process = subprocess.Popen(
@@ -128,7 +131,8 @@ class Running:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 if pages else None
 
     def last_words(self) -> str:
-        return " | ".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:])
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " | ".join(lines[-5:])[-500:]
 
     def stop(self) -> None:
         """Ends it: politely, and after ten seconds for good."""

@@ -1,7 +1,6 @@
 """The proxy on the local host: authentication, catalog and accounting on, the model on the native lane."""
 
 import json
-import shutil
 import statistics
 import sys
 from contextlib import ExitStack
@@ -10,10 +9,10 @@ from pathlib import Path
 
 from benchmarks.contenders import CHAT, MODEL, Contender, ready
 from benchmarks.generators import Order
-from benchmarks.processes import BENCH, NotReady, Running, ask, free_port
+from benchmarks.processes import RUN, NotReady, Running, ask, free_port
 from shared import Json
 
-DATA = BENCH / "data"
+DATA = RUN / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +33,7 @@ def launch(port: int, python: list[str] | None = None) -> Running:
 
 
 def provision(upstream: str) -> str:
-    """Fresh data with one model on the upstream and one key of an ordinary user; the key."""
-    shutil.rmtree(DATA, ignore_errors=True)
+    """Data with one model on the upstream and one key of an ordinary user; the key."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     model: Json = {
