@@ -5,6 +5,7 @@ its exception, status, code and message are taken from there, and the class only
 """
 
 import ast
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,8 @@ KINDS: dict[str, str] = {
 """The names of LiteLLM's exceptions and what each means. A subclass stands before its parent."""
 
 _MESSAGE_LIMIT = 2000
+_TRANSLATING = ("map_openai_params", "transform_request", "transform_messages", "get_optional_params", "_pt")
+"""Parts of the names of LiteLLM's functions that translate requests, as a traceback shows them."""
 _NETWORK = ("httpx", "httpcore", "aiohttp")
 
 
@@ -79,6 +82,10 @@ class Found:
     timed_out: bool = False
     disconnected: bool = False
     broken: bool = False
+    foreign: bool = False
+    """Whether something stands behind it that no provider did: a fault in a library."""
+    untranslated: BaseException | None = None
+    """What went wrong while the request was put into the provider's words, before it was sent."""
 
 
 def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError:
@@ -92,11 +99,13 @@ def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError
     if found.status is not None and found.status >= 300:
         known = error_of(found.status, scrub(readable(found.body), secrets).encode(), found.headers)
         return _refined(known, found.kind, visible)
+    if found.untranslated is not None:
+        return _unfit(found.untranslated, secrets)
     if found.kind == "parameter":
         return UnsupportedParameter(message)
     if found.kind == "timeout" or found.timed_out:
         return ProviderTimeout("The provider did not answer in time.")
-    if found.disconnected or found.kind == "connection":
+    if found.disconnected or (found.kind == "connection" and not found.foreign):
         return ProviderUnreachable("The connection to the provider failed or broke off.")
     if found.broken or found.kind == "answer":
         return InvalidProviderResponse("The provider's answer is not in its own format.")
@@ -113,6 +122,13 @@ def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError
     if found.kind == "server":
         return ProviderServerError(message, headers=visible, retry_after=retry_after)
     return ProviderError("The call of the provider failed.")
+
+
+def _unfit(error: BaseException, secrets: Sequence[str]) -> ProxyError:
+    """The request has a shape or a value that the provider's format has no words for."""
+    if type(error) is ValueError:
+        return InvalidValue(clean(error, secrets))
+    return InvalidValue("The request has a shape that cannot be put into this provider's format.")
 
 
 def _refined(known: ProxyError, kind: str, visible: Mapping[str, str]) -> ProxyError:
@@ -147,11 +163,13 @@ def examine(error: BaseException) -> Found:
             found.kind = KINDS[name]
         if not name:
             _read_answer(item, found)
+            found.foreign = found.foreign or not module.startswith(("litellm", "openai", *_NETWORK))
+            found.untranslated = found.untranslated or _while_translating(item)
         if isinstance(item, TimeoutError) or "Timeout" in type(item).__name__:
             found.timed_out = True
         elif module.partition(".")[0] in _NETWORK or isinstance(item, ConnectionError):
             found.disconnected = found.disconnected or not hasattr(item, "response")
-        elif type(item).__name__ == "APIConnectionError":
+        elif type(item).__name__ == "APIConnectionError" and module.startswith("openai"):
             found.disconnected = True
         if isinstance(item, (orjson.JSONDecodeError, UnicodeDecodeError)) or (
             type(item).__name__ == "JSONDecodeError"
@@ -161,6 +179,15 @@ def examine(error: BaseException) -> Found:
         if headers and not found.headers:
             found.headers = _lowered(headers)
     return found
+
+
+def _while_translating(item: BaseException) -> BaseException | None:
+    """The exception itself, if it was raised where LiteLLM translates a request."""
+    if not isinstance(item, (ValueError, TypeError, LookupError, AttributeError)):
+        return None
+    frames = traceback.walk_tb(item.__traceback__)
+    names = (frame.f_code.co_name for frame, _ in frames)
+    return item if any(word in name for name in names for word in _TRANSLATING) else None
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
@@ -270,7 +297,8 @@ def clean(error: BaseException, secrets: Sequence[str]) -> str:
     head, separator, rest = text.partition(" - ")
     if separator and rest and "Exception" in head and len(head) < 80:
         text = rest
-    text = text.partition("To drop these, set")[0].strip()
+    for advice in ("To drop these, set", "To drop unsupported params", "This looks like a bug in LiteLLM"):
+        text = text.partition(advice)[0].strip()
     return scrub(text[:_MESSAGE_LIMIT] or "The call of the provider failed.", secrets)
 
 

@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import threading
+import warnings
 from concurrent.futures import Future
 from types import ModuleType
 
@@ -81,6 +82,8 @@ def _quiet(module: ModuleType) -> ModuleType:
         "num_retries": None,
     }.items():
         setattr(module, name, value)
+    # Pydantic's remark on LiteLLM's types, made when it first builds them: no user can act on it.
+    warnings.filterwarnings("ignore", message="Item '.*' on TypedDict class", category=UserWarning)
     for logger in _LOGGERS:
         logging.getLogger(logger).setLevel(logging.CRITICAL)
     return module

@@ -91,7 +91,10 @@ class Generation:
     def __init__(self, body: Json, model: str, text: str, thinking: str) -> None:
         self.body = body
         self.model = model
-        self.config: Json = body.get("generationConfig") or {}
+        # Google's JSON takes names in either spelling.
+        self.config: Json = {
+            _camel(name): value for name, value in (body.get("generationConfig") or {}).items()
+        }
         self.thinking = thinking
         self.count = self.config.get("candidateCount") or 1
         self.calls = self._called()
@@ -159,3 +162,8 @@ def without_finish(frames: Sequence[Frame]) -> list[Frame]:
             candidate.pop("finishReason", None)
         made.append(frame(content))
     return made
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
