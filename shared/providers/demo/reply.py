@@ -5,7 +5,8 @@ import json
 from shared import Json
 from shared.providers.demo.conversation import Conversation
 from shared.providers.demo.fields import json_object, refusal
-from shared.providers.demo.schema import Unsatisfiable, sample
+from shared.providers.demo.schema import sample
+from shared.providers.demo.schema_parts import Unsatisfiable
 
 
 def reply_texts(body: Json, conversation: Conversation, model: str, number: int) -> list[str]:

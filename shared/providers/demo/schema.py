@@ -2,18 +2,27 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite
 from typing import Any
 from urllib.parse import unquote
 
 from shared import Json
 from shared.providers.demo.numbers import allows_number, number_between
 from shared.providers.demo.patterns import UnknownPattern, text_for
+from shared.providers.demo.schema_parts import (
+    CHOICES,
+    DeadEnd,
+    Unsatisfiable,
+    are_numbers,
+    listed,
+    merge,
+    schemas,
+    whole,
+    without,
+)
 
 MAX_STEPS = 20_000
 MAX_DEPTH = 60
 MAX_TEXT = 10_000
-MAX_BRANCHES = 1_000
 
 FORMATS: Mapping[str, str] = {
     "date-time": "2026-01-31T12:00:00Z",
@@ -61,17 +70,7 @@ _IMPLIED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("string", ("pattern", "format", "minLength", "maxLength")),
     ("number", ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")),
 )
-_ANNOTATIONS = frozenset(("title", "description", "default", "examples", "$comment", "deprecated"))
-_CHOICES = ("anyOf", "oneOf")
 _STRUCTURE = frozenset(keyword for kind, keywords in _IMPLIED[:2] for keyword in keywords) | {"maxProperties"}
-
-
-class Unsatisfiable(ValueError):
-    """No value was found: the schema allows none, is malformed or too large, or uses what is unsupported."""
-
-
-class _DeadEnd(Unsatisfiable):
-    """This way leads nowhere; another branch, or leaving an optional part out, may."""
 
 
 def sample(schema: object, hint: str = "demo") -> Any:
@@ -107,7 +106,7 @@ class _Sampler:
             if schema is True:
                 return _numbered(hint, variant)
             if not isinstance(schema, Mapping):
-                raise _DeadEnd("a schema that is false, or none at all, allows no value")
+                raise DeadEnd("a schema that is false, or none at all, allows no value")
             if "$ref" in schema:
                 return self._referred(schema, hint, variant)
             for keyword in UNSUPPORTED.intersection(schema):
@@ -115,7 +114,7 @@ class _Sampler:
                     raise Unsatisfiable(f"the keyword {keyword!r} is not supported")
             if "allOf" in schema:
                 return self._combined(schema, hint, variant)
-            for keyword in _CHOICES:
+            for keyword in CHOICES:
                 if keyword in schema:
                     return self._chosen(schema, keyword, hint, variant)
             if "const" in schema:
@@ -129,7 +128,7 @@ class _Sampler:
         """Keeps in mind the references being followed: one that is met again within itself is a dead end."""
         pointers = [part["$ref"] for part in schemas if isinstance(part, Mapping) and "$ref" in part]
         if any(pointer in self.open for pointer in pointers):
-            raise _DeadEnd("a reference leads back to itself")
+            raise DeadEnd("a reference leads back to itself")
         self.open.extend(pointers)
         try:
             yield
@@ -141,11 +140,11 @@ class _Sampler:
             return self.value(self._resolved(schema), hint, variant)
 
     def _combined(self, schema: Mapping[str, Any], hint: str, variant: int) -> Any:
-        parts = _schemas(schema["allOf"])
+        parts = schemas(schema["allOf"])
         with self._following(*parts):
-            merged = _without(schema, "allOf")
+            merged = without(schema, "allOf")
             for part in parts:
-                merged = _merge(merged, self._resolved(part))
+                merged = merge(merged, self._resolved(part))
             return self.value(merged, hint, variant)
 
     def _resolved(self, schema: object) -> object:
@@ -164,24 +163,24 @@ class _Sampler:
                 target = target[int(name)]
             else:
                 raise Unsatisfiable(f"the reference {pointer[:100]!r} points to nothing")
-        return _merge(_without(schema, "$ref"), target)
+        return merge(without(schema, "$ref"), target)
 
     def _chosen(self, schema: Mapping[str, Any], keyword: str, hint: str, variant: int) -> Any:
         """The first branch that leads to a value. What the branches have in common is kept."""
-        rest = _without(schema, keyword)
-        reason: _DeadEnd = _DeadEnd(f"{keyword} without a branch")
-        for branch in _schemas(schema[keyword]):
+        rest = without(schema, keyword)
+        reason: DeadEnd = DeadEnd(f"{keyword} without a branch")
+        for branch in schemas(schema[keyword]):
             try:
                 with self._following(branch):
-                    return self.value(_merge(rest, self._resolved(branch)), hint, variant)
-            except _DeadEnd as error:
+                    return self.value(merge(rest, self._resolved(branch)), hint, variant)
+            except DeadEnd as error:
                 reason = error
         raise reason
 
     def _listed(self, values: object, schema: Mapping[str, Any], variant: int) -> Any:
-        allowed = [item for item in _list(values) if _allowed(item, schema)]
+        allowed = [item for item in listed(values) if _allowed(item, schema)]
         if variant >= len(allowed):
-            raise _DeadEnd("enum has no such value")
+            raise DeadEnd("enum has no such value")
         return allowed[variant]
 
     def _typed(self, schema: Mapping[str, Any], hint: str, variant: int) -> Any:
@@ -194,22 +193,22 @@ class _Sampler:
             "boolean": _boolean,
             "null": _null,
         }
-        reason: _DeadEnd = _DeadEnd("a type that JSON does not have")
+        reason: DeadEnd = DeadEnd("a type that JSON does not have")
         for kind in _kinds(schema):
             if kind not in writers:
                 continue
             try:
                 return writers[kind]({**schema, "type": kind}, hint, variant)
-            except _DeadEnd as error:
+            except DeadEnd as error:
                 reason = error
         raise reason
 
     def _object(self, schema: Mapping[str, Any], hint: str, variant: int) -> Json:
         properties = schema.get("properties")
         properties = properties if isinstance(properties, Mapping) else {}
-        required = [name for name in _list(schema.get("required")) if isinstance(name, str)]
+        required = [name for name in listed(schema.get("required")) if isinstance(name, str)]
         others = schema.get("additionalProperties", True)
-        most = _whole(schema, "maxProperties")
+        most = whole(schema, "maxProperties")
         made: Json = {}
         for name in (*properties, *(name for name in required if name not in properties)):
             needed = name in required
@@ -218,38 +217,38 @@ class _Sampler:
                 continue
             try:
                 made[name] = self.value(properties.get(name, others), name, variant)
-            except _DeadEnd:
+            except DeadEnd:
                 if needed:
                     raise
-        least = _whole(schema, "minProperties") or 0
+        least = whole(schema, "minProperties") or 0
         number = 0
         while len(made) < least:
             number += 1
             if f"{hint}_{number}" not in made:
                 made[f"{hint}_{number}"] = self.value(others, f"{hint}_{number}", variant)
         if most is not None and len(made) > most:
-            raise _DeadEnd("more properties are required than allowed")
+            raise DeadEnd("more properties are required than allowed")
         return made
 
     def _array(self, schema: Mapping[str, Any], hint: str, variant: int) -> list[Any]:
         items = schema.get("items", True)
-        first = _list(schema.get("prefixItems"))
+        first = listed(schema.get("prefixItems"))
         if isinstance(items, list):  # Drafts before 2020-12 write tuples so.
             first, items = items, schema.get("additionalItems", True)
-        least = _whole(schema, "minItems") or 0
-        most = _whole(schema, "maxItems")
+        least = whole(schema, "minItems") or 0
+        most = whole(schema, "maxItems")
         wanted = max(least, len(first), 1)
         if most is not None:
             wanted = min(wanted, most)
         if wanted < least:
-            raise _DeadEnd("minItems is above maxItems")
+            raise DeadEnd("minItems is above maxItems")
         unique = schema.get("uniqueItems") is True
         made: list[Any] = []
         for index in range(wanted):
             of = first[index] if index < len(first) else items
             try:
                 made.append(self._other_than(made, of, hint) if unique else self.value(of, hint, variant))
-            except _DeadEnd:
+            except DeadEnd:
                 if index < least:
                     raise
                 break
@@ -260,51 +259,51 @@ class _Sampler:
             value = self.value(schema, hint, variant)
             if value not in made:
                 return value
-        raise _DeadEnd("not enough different items")
+        raise DeadEnd("not enough different items")
 
 
 def _text(schema: Mapping[str, Any], hint: str, variant: int) -> str:
-    least = _whole(schema, "minLength") or 0
-    most = _whole(schema, "maxLength")
+    least = whole(schema, "minLength") or 0
+    most = whole(schema, "maxLength")
     if least > MAX_TEXT:
         raise Unsatisfiable("minLength is too large")
     if most is not None and most < least:
-        raise _DeadEnd("minLength is above maxLength")
+        raise DeadEnd("minLength is above maxLength")
     pattern, named = schema.get("pattern"), FORMATS.get(str(schema.get("format")))
     if isinstance(pattern, str):
         try:
             return text_for(pattern, least, most)
         except UnknownPattern:
-            raise _DeadEnd("no text was found for a pattern") from None
+            raise DeadEnd("no text was found for a pattern") from None
     if named is not None:
         if variant or len(named) < least or (most is not None and len(named) > most):
-            raise _DeadEnd("no other text of this format")
+            raise DeadEnd("no other text of this format")
         return named
     text = _numbered(hint, variant).ljust(least, ".")
     if most is None or len(text) <= most:
         return text
     text = text[:most] if variant == 0 else str(variant)
     if len(text) > most:
-        raise _DeadEnd("no other text of this length")
+        raise DeadEnd("no other text of this length")
     return text.ljust(least, ".")
 
 
 def _number(schema: Mapping[str, Any], _: str, variant: int) -> int | float:
     value = number_between(schema, whole=schema["type"] == "integer", variant=variant)
     if value is None:
-        raise _DeadEnd("no number lies within the bounds")
+        raise DeadEnd("no number lies within the bounds")
     return value
 
 
 def _boolean(_: Mapping[str, Any], __: str, variant: int) -> bool:
     if variant > 1:
-        raise _DeadEnd("no third truth value")
+        raise DeadEnd("no third truth value")
     return variant == 0
 
 
 def _null(_: Mapping[str, Any], __: str, variant: int) -> None:
     if variant:
-        raise _DeadEnd("no second null")
+        raise DeadEnd("no second null")
 
 
 def _numbered(hint: str, variant: int) -> str:
@@ -329,11 +328,11 @@ def _allowed(item: Any, schema: Mapping[str, Any]) -> bool:
     """Whether an enum's value also meets what stands beside the enum. Patterns are not run."""
     if "type" in schema and not any(_is(item, kind) for kind in _kinds(schema)):
         return False
-    if _numbers(item):
+    if are_numbers(item):
         return allows_number(schema, item)
     if isinstance(item, str):
-        most = _whole(schema, "maxLength")
-        return len(item) >= (_whole(schema, "minLength") or 0) and (most is None or len(item) <= most)
+        most = whole(schema, "maxLength")
+        return len(item) >= (whole(schema, "minLength") or 0) and (most is None or len(item) <= most)
     return not (isinstance(item, list | dict) and _STRUCTURE.intersection(schema))
 
 
@@ -350,88 +349,7 @@ def _is(value: Any, kind: str) -> bool:
         case "object":
             return isinstance(value, dict)
         case "integer":
-            return _numbers(value) and value == value // 1
+            return are_numbers(value) and value == value // 1
         case "number":
-            return _numbers(value)
+            return are_numbers(value)
     return False
-
-
-def _merge(one: Mapping[str, Any], two: object) -> Mapping[str, Any]:
-    """A schema that holds to both."""
-    if two is True:
-        return one
-    if not isinstance(two, Mapping):
-        raise _DeadEnd("a schema that is false allows no value")
-    merged = dict(one)
-    for keyword, value in two.items():
-        if keyword not in merged or merged[keyword] == value:
-            merged[keyword] = value
-        elif keyword not in _ANNOTATIONS:
-            merged[keyword] = _both(keyword, merged[keyword], value)
-    return merged
-
-
-def _both(keyword: str, one: Any, two: Any) -> Any:
-    if keyword in ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"):
-        return max(one, two) if _numbers(one, two) else two
-    if keyword in ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"):
-        return min(one, two) if _numbers(one, two) else two
-    if keyword == "required":
-        return [*_list(one), *(name for name in _list(two) if name not in _list(one))]
-    if keyword == "properties" and isinstance(one, Mapping) and isinstance(two, Mapping):
-        both = {name: {"allOf": [one[name], two[name]]} for name in one if name in two}
-        return {**one, **two, **both}
-    if keyword in ("$defs", "definitions") and isinstance(one, Mapping) and isinstance(two, Mapping):
-        return {**one, **two}
-    if keyword == "enum":
-        return [item for item in _list(one) if item in _list(two)]
-    if keyword == "type":
-        ones, twos = _names(one), _names(two)
-        if "number" in twos and "integer" in ones and "integer" not in twos:
-            twos.append("integer")
-        if "number" in ones and "integer" in twos and "integer" not in ones:
-            ones.append("integer")
-        return [name for name in ones if name in twos]
-    if keyword in ("items", "additionalProperties"):
-        return {"allOf": [one, two]}
-    if keyword == "allOf":
-        return [*_schemas(one), *_schemas(two)]
-    if keyword in _CHOICES:
-        ones, twos = _schemas(one), _schemas(two)
-        if len(ones) * len(twos) > MAX_BRANCHES:
-            raise Unsatisfiable("too many branches")
-        return [{"allOf": [first, second]} for first in ones for second in twos]
-    if keyword == "uniqueItems":
-        return one is True or two is True
-    raise Unsatisfiable(f"two values of {keyword!r} at once are not supported")
-
-
-def _names(kinds: object) -> list[str]:
-    return [kinds] if isinstance(kinds, str) else [kind for kind in _list(kinds) if isinstance(kind, str)]
-
-
-def _numbers(*values: Any) -> bool:
-    return all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-        for value in values
-    )
-
-
-def _schemas(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise Unsatisfiable("allOf, anyOf and oneOf take a list of schemas")
-    return value
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _without(schema: Mapping[str, Any], keyword: str) -> Mapping[str, Any]:
-    return {name: value for name, value in schema.items() if name != keyword}
-
-
-def _whole(schema: Mapping[str, Any], keyword: str) -> int | None:
-    """A count in a schema. Drafts allow 2.0 for 2."""
-    value = schema.get(keyword)
-    return int(value) if value is not None and _numbers(value) and value >= 0 else None

@@ -7,7 +7,8 @@ from typing import Literal
 from shared import Json
 from shared.providers.demo.conversation import Conversation
 from shared.providers.demo.fields import array, flag, json_object, refusal, text
-from shared.providers.demo.schema import Unsatisfiable, sample
+from shared.providers.demo.schema import sample
+from shared.providers.demo.schema_parts import Unsatisfiable
 
 MAX_CALLS = 8
 """Tools that are called in parallel, at most."""
