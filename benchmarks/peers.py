@@ -1,5 +1,6 @@
 """Other gateways, each installed into a place of its own under .bench/ and set up to do the same."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,12 @@ from contextlib import ExitStack
 from benchmarks.contenders import MODEL, Contender, Unavailable, ready
 from benchmarks.processes import BENCH, RUN, Running, free_port
 
-PORTKEY = "@portkey-ai/gateway@^1.15"
+# Newer releases of the web server under it keep its streams from being answered ("TypeError: immutable").
+PORTKEY = {
+    "private": True,
+    "dependencies": {"@portkey-ai/gateway": "^1.15.2"},
+    "overrides": {"@hono/node-server": "1.13.8"},
+}
 LITELLM = "litellm[proxy]>=1.100,<2"
 MASTER_KEY = "sk-bench-0123456789abcdef0123456789abcdef"
 LITELLM_CONFIGURATION = """\
@@ -29,9 +35,12 @@ def start_portkey(stack: ExitStack, upstream: str) -> Contender:
         raise Unavailable("Node.js with npm is not installed")
     folder = BENCH / "npm"
     server = folder / "node_modules/@portkey-ai/gateway/build/start-server.js"
-    if not server.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _install([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", PORTKEY])
+    wanted, installed = json.dumps(PORTKEY), folder / "package.json"
+    if not server.exists() or installed.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        installed.write_text(wanted, encoding="utf-8")
+        _install([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund"])
     port = free_port()
     running = Running("portkey", [node, str(server), f"--port={port}", "--headless"])
     headers = {

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -134,10 +135,10 @@ class Running:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " | ".join(lines[-5:])[-500:]
 
-    def stop(self) -> None:
+    def stop(self, politely: signal.Signals = signal.SIGTERM) -> None:
         """Ends it: politely, and after ten seconds for good."""
         if self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(politely)
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:

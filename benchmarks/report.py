@@ -70,7 +70,7 @@ def _row(row: Results, upstream: Results, limit: Results | None, portkey: Result
         _ratio(per_second(row), per_second(portkey) if portkey else None),
         *(NOTHING if row is upstream else f"{value:.2f}" for value in _added(row, upstream)),
         NOTHING if row is upstream else f"{token:.2f}",
-        f"{streams:,.0f}",
+        f"{streams:,.0f}" if streams else "failed",
         _ratio(streams, limit_streams),
         f"{row.contender.started:.2f}",
         NOTHING if row.megabytes is None else f"{row.megabytes:.0f}",
