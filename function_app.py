@@ -6,6 +6,6 @@ from shared.settings import Settings
 from shared.telemetry.logging import configure_logging
 
 settings = Settings.from_environment()
-configure_logging(settings.log_level)
 services = build_services(settings)
+configure_logging(settings.log_level, known_secrets=services.secrets.texts)
 app = create_app(services)

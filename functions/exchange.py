@@ -1,7 +1,7 @@
 """One HTTP request on its way through a function: what handlers read of it."""
 
+import os
 import re
-import uuid
 from collections.abc import Mapping
 
 import orjson
@@ -29,7 +29,7 @@ class Exchange:
         self._headers: dict[bytes, bytes] = dict(request.scope["headers"])
         self._body: bytes | None = None
         asked = self.header("x-request-id")
-        self.request_id = asked if asked and _SAFE_REQUEST_ID.fullmatch(asked) else uuid.uuid4().hex
+        self.request_id = asked if asked and _SAFE_REQUEST_ID.fullmatch(asked) else os.urandom(16).hex()
 
     def header(self, name: str) -> str | None:
         """A header by its lower-case name; None where it is absent."""

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 from typing import Literal, TypeAlias
 
 import orjson
@@ -40,6 +40,8 @@ Function: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 WATCH_AFTER = 0.25
 """Seconds after which a plain call begins to look whether its client is still there."""
+
+_VERSION_HEADER = (b"x-llmproxy-version", VERSION.encode())
 
 _logger = logging.getLogger("llmproxy.http")
 
@@ -104,12 +106,10 @@ def error_reply(error: ProxyError) -> PlainReply:
 def finish(exchange: Exchange, reply: Reply) -> Reply:
     """Adds what every answer carries, and logs the request."""
     elapsed = (exchange.services.clock.monotonic() - exchange.started) * 1000
-    reply.add_headers(
-        {
-            "x-request-id": exchange.request_id,
-            "openai-processing-ms": str(int(elapsed)),
-            "x-llmproxy-version": VERSION,
-        }
+    reply.raw_headers += (
+        (b"x-request-id", exchange.request_id.encode()),
+        (b"openai-processing-ms", b"%d" % elapsed),
+        _VERSION_HEADER,
     )
     if _logger.isEnabledFor(logging.DEBUG) or reply.status_code >= 400:
         log_event(
@@ -127,37 +127,41 @@ def finish(exchange: Exchange, reply: Reply) -> Reply:
     return reply
 
 
-@asynccontextmanager
-async def while_client_stays(exchange: Exchange) -> AsyncIterator[None]:
+class WhileClientStays:
     """Cancels what runs inside when the client leaves, and raises `ClientGone`. The body must have been read.
 
     Nothing tells a function that its client left before it has answered, so a task has to wait for the
     message; most calls are over before it is worth starting one.
     """
-    loop, worker = asyncio.get_running_loop(), asyncio.current_task()
-    watcher: asyncio.Task[None] | None = None
-    gone = False
 
-    async def watch() -> None:
-        nonlocal gone
-        while (await exchange.request.receive())["type"] != "http.disconnect":
+    __slots__ = ("_exchange", "_gone", "_timer", "_watcher", "_worker")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._worker = asyncio.current_task()
+        self._watcher: asyncio.Task[None] | None = None
+        self._gone = False
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._start)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError) and self._worker is not None:
+            if self._worker.uncancel() == 0:
+                raise ClientGone from None
+
+    def _start(self) -> None:
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._exchange.request.receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        if worker is not None:
-            worker.cancel()
-
-    def start() -> None:
-        nonlocal watcher
-        watcher = loop.create_task(watch())
-
-    timer = loop.call_later(WATCH_AFTER, start)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if gone and worker is not None and worker.uncancel() == 0:
-            raise ClientGone from None
-        raise
-    finally:
-        timer.cancel()
-        if watcher is not None:
-            watcher.cancel()
+        self._gone = True
+        if self._worker is not None:
+            self._worker.cancel()

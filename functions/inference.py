@@ -1,7 +1,7 @@
 """From a declared operation to its answer: what every inference function shares."""
 
 from functions.exchange import Exchange
-from functions.http import PlainReply, Reply, while_client_stays
+from functions.http import PlainReply, Reply, WhileClientStays
 from functions.replies import SseReply
 from shared.inference.operations import Operation
 from shared.inference.pipeline import answer_headers
@@ -14,10 +14,10 @@ async def answer(exchange: Exchange, operation: Operation, model: str | None = N
     request = await _read(exchange, operation, model)
     inference = exchange.services.inference
     if request.streamed:
-        async with while_client_stays(exchange):
+        with WhileClientStays(exchange):
             session = await inference.stream(request)
         return SseReply(session, answer_headers(session.record, session.record.upstream_headers))
-    async with while_client_stays(exchange):
+    with WhileClientStays(exchange):
         answer, record = await inference.answer(request)
     return PlainReply(answer.body, 200, answer_headers(record, answer.headers))
 

@@ -32,10 +32,11 @@ class PlainReply(Response):
             (b"content-type", type.encode()),
         ]
         if headers:
-            self.add_headers(headers)
+            self.raw_headers += _encoded(headers)
 
-    def add_headers(self, headers: Mapping[str, str]) -> None:
-        self.raw_headers.extend(_encoded(headers))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class SseReply(StreamingResponse):
@@ -50,9 +51,6 @@ class SseReply(StreamingResponse):
         self.background = None
         self.raw_headers = _encoded({**_SSE_HEADERS, **headers})
         self._session = session
-
-    def add_headers(self, headers: Mapping[str, str]) -> None:
-        self.raw_headers.extend(_encoded(headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         watcher = asyncio.create_task(self._close_when_client_leaves(receive))

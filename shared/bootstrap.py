@@ -24,7 +24,7 @@ from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
 from shared.providers.openai_wire import OpenAIWire
 from shared.providers.registry import Loadable, Providers
-from shared.secrets import CachedSecrets
+from shared.secrets import PROXY_SECRETS, CachedSecrets
 from shared.services import Services
 from shared.settings import Settings
 from shared.usage.recorder import UsageRecorder
@@ -33,8 +33,6 @@ from shared.usage.report import UsageReport
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-OWN_SECRETS = ("llmproxy-admin-key", "llmproxy-signing-key", "llmproxy-webhook-master", "llmproxy-smoke-key")
-"""The proxy's own secrets, which local mode makes at the first start."""
 LOCAL_SECRET_AGE = 1.0
 """Seconds: an edited `.local/secrets.json` takes effect at once, without a restart."""
 
@@ -120,7 +118,7 @@ def _secret_store(settings: Settings, identity: AzureIdentity) -> SecretStore:
         from shared.adapters.local_secrets import LocalSecrets
 
         local = LocalSecrets(settings.local_dir / "secrets.json")
-        local.ensure(OWN_SECRETS)
+        local.ensure(PROXY_SECRETS)
         return local
     from shared.adapters.key_vault import KeyVaultSecrets
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from shared.errors import SettingError
 
 PREFIX = "LLMPROXY_"
+_LOCAL_DIR = Path(".local")
 
 
 def _flag(text: str) -> bool:
@@ -105,7 +106,7 @@ class Settings:
         "azure", _choice("azure", "local"), "`azure`, or `local` for a laptop"
     )
     environment: str = _setting("production", _text, "name of the environment, shown in `/health`")
-    local_dir: Path = _setting(Path(".local"), _path, "where local mode keeps its data and secrets")
+    local_dir: Path = _setting(_LOCAL_DIR, _path, "where local mode keeps its data and secrets")
     cosmos_endpoint: str = _setting("", _address, "address of the Cosmos DB account (required in Azure)")
     cosmos_database: str = _setting("llmproxy", _text, "name of the Cosmos DB database")
     cosmos_emulator_key: str = _setting(

@@ -9,8 +9,8 @@ from shared.access.caller import DEFAULT_PROJECT, Caller
 from shared.access.key_format import digest
 from shared.errors import SecretError, SecretNotFound
 from shared.ports import Clock, SecretStore
+from shared.secrets import ADMIN_KEY
 
-ADMIN_KEY = "llmproxy-admin-key"
 ADMIN_KEY_PREVIOUS = "llmproxy-admin-key-previous"
 SHORTEST = 32
 ADMIN = Caller(DEFAULT_PROJECT, "admin", "admin")

@@ -16,11 +16,15 @@ LONGEST = 255
 _DIGEST = "~~"
 _EMPTY = "~"
 _SAFE = frozenset((string.ascii_letters + string.digits + "-_.:@|").encode())
+_PLAIN = re.compile(r"[A-Za-z0-9\-_:@|](?:[A-Za-z0-9\-_.:@|]{0,253}[A-Za-z0-9\-_:@|])?")
+"""What stays as it is: nearly every id that this app makes itself."""
 _ESCAPE = re.compile(r"~([0-9A-F]{2})")
 
 
 def encode_id(id: str) -> str:
     """The id under which a document is stored."""
+    if _PLAIN.fullmatch(id):
+        return id
     if not id:
         return _EMPTY
     raw = id.encode("utf-8", "surrogatepass")

@@ -21,6 +21,7 @@ MOST_CREATED = 100
 SYSTEM_FIELDS = frozenset({"_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "ttl", ORIGINAL_ID})
 """Fields that Cosmos DB or the adapters keep in a document; never in a body."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[A-Za-z0-9_-]{1,128}){0,7}")
 _ORDERED = ("<", "<=", ">", ">=")
 
@@ -39,8 +40,8 @@ def document_text(container: Container, body: Json) -> str:
     taken = SYSTEM_FIELDS.intersection(body)
     if taken:
         raise ValueError(f"a document may not have the field {min(taken)!r}")
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    size = len(text.encode())
+    text = _ENCODER.encode(body)
+    size = len(text) if text.isascii() else len(text.encode())
     if size > LARGEST:
         raise DocumentTooLarge(f"The document has {size} bytes; the store takes {LARGEST}.")
     return text

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import secrets
@@ -45,6 +46,8 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._purged_at = float("-inf")
         self._closed = False
+        self._mark = secrets.token_hex(8)
+        self._numbers = itertools.count()
 
     async def get(self, container: Container, id: str, partition: str | None = None) -> Stored | None:
         key = _key(container, id, rules.partition_for(container, id, partition))
@@ -137,7 +140,10 @@ class SqliteStore:
                 body = rules.incremented(json.loads(row[0]), amounts)
             except TypeError as error:
                 raise StoreError(f"{container.name}: {error}") from None
-            _put(connection, _Write(first.key, rules.document_text(container, body), row[1], first.now))
+            _put(
+                connection,
+                _Write(first.key, rules.document_text(container, body), row[1], first.now, self._new_etag()),
+            )
 
         await self._change(work)
 
@@ -167,7 +173,15 @@ class SqliteStore:
             rules.document_text(container, body),
             rules.lifetime(container, time_to_live),
             self._clock.time(),
+            self._new_etag(),
         )
+
+    def _new_etag(self) -> str:
+        """Unique for ever, so that a document made anew under an old id never matches an old ETag.
+
+        Quoted, as HTTP wants it (RFC 9110, section 8.8.3).
+        """
+        return f'"{self._mark}{next(self._numbers):x}"'
 
     async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def change(connection: sqlite3.Connection) -> T:
@@ -207,13 +221,12 @@ class _Write:
 
     __slots__ = ("etag", "key", "lifetime", "now", "text")
 
-    def __init__(self, key: Key, text: str, lifetime: int | None, now: float) -> None:
+    def __init__(self, key: Key, text: str, lifetime: int | None, now: float, etag: str) -> None:
         self.key = key
         self.text = text
         self.lifetime = lifetime
         self.now = now
-        # Random, so that a document made anew under an old id never matches an old ETag.
-        self.etag = f'"{secrets.token_hex(8)}"'  # quoted, as HTTP wants it (RFC 9110, section 8.8.3)
+        self.etag = etag
 
     def row(self) -> tuple[str | int | float | None, ...]:
         expires = None if self.lifetime is None else self.now + self.lifetime

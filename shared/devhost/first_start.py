@@ -7,13 +7,14 @@ from shared.containers import COUNTERS, MODELS
 from shared.devhost.demo_models import demo_models
 from shared.errors import DocumentExists
 from shared.ports import DocumentStore, SecretStore
+from shared.secrets import ADMIN_KEY
 
 _MARK = {"id": "local:demo-models"}
 
 
 async def prepare_local(directory: Path, store: DocumentStore, secrets: SecretStore) -> None:
     """Adds the demo models once: one that was deleted does not come back. The key's file is kept current."""
-    _write_key(directory / "admin-key", await secrets.get("llmproxy-admin-key"))
+    _write_key(directory / "admin-key", await secrets.get(ADMIN_KEY))
     if await store.get(COUNTERS, _MARK["id"]) is not None:
         return
     for document in demo_models():

@@ -40,7 +40,9 @@ def read_functions(app: func.FunctionApp, prefix: str) -> tuple[list[Route[HttpT
         kind, user_function = settings["type"], function.get_user_function()
         if kind == "httpTrigger":
             route = str(settings.get("route") or name)
-            methods = frozenset(str(getattr(method, "value", method)).upper() for method in settings["methods"])
+            methods = frozenset(
+                str(getattr(method, "value", method)).upper() for method in settings["methods"]
+            )
             template = "/".join(part for part in (prefix.strip("/"), route.strip("/")) if part)
             routes.append(Route(name, template, methods, HttpTarget(user_function, settings["name"])))
         elif kind == "timerTrigger":

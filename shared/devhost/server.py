@@ -3,12 +3,15 @@
 import asyncio
 import gc
 import socket
+import sys
 from pathlib import Path
 
 import azure.functions as func
 import uvicorn
 
+from shared.devhost.coalescing import CoalescingProtocol
 from shared.devhost.host import FunctionHost
+from shared.secrets import ADMIN_KEY
 from shared.services import Services
 from shared.telemetry.logging import configure_logging
 
@@ -22,10 +25,12 @@ def server(host: FunctionHost) -> uvicorn.Server:
         uvicorn.Config(
             host,
             lifespan="on",
+            http=CoalescingProtocol,
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=3,
         )
@@ -34,7 +39,7 @@ def server(host: FunctionHost) -> uvicorn.Server:
 
 def serve(app: func.FunctionApp, services: Services, listener: socket.socket, *, quiet: bool) -> int:
     """Serves until Ctrl-C. Returns the exit status."""
-    configure_logging(services.settings.log_level)
+    configure_logging(services.settings.log_level, stream=sys.stderr, known_secrets=services.secrets.texts)
     host = FunctionHost(app, services)
     running = server(host)
     running.config.load()
@@ -69,7 +74,7 @@ async def banner(address: str, host: FunctionHost, services: Services) -> str:
             "",
             "  Routes       " + "\n               ".join(host.routes),
             "  Demo models  " + (", ".join(demo) or "none"),
-            f"  Admin key    {await services.secrets.get('llmproxy-admin-key')}   (also in {key_file})",
+            f"  Admin key    {await services.secrets.get(ADMIN_KEY)}   (also in {key_file})",
             "",
             f'  curl {address}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" \\',
             "    -H 'content-type: application/json' \\",

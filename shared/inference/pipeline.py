@@ -21,6 +21,7 @@ from shared.wire.estimate import estimate_prompt, tokens_of
 from shared.wire.usage import Usage
 
 T = TypeVar("T")
+_KNOWN_DEADLINES = 1000
 Attempt = Callable[[Model, Deadlines], Awaitable[T]]
 
 MAX_NAMES_SHOWN = 50
@@ -45,6 +46,7 @@ class Inference:
         self._provider_for = provider_for
         self._ledger = ledger
         self._router = Router()
+        self._deadlines: dict[tuple[Model, bool], Deadlines] = {}
 
     async def answer(self, request: InferenceRequest) -> tuple[Answer, CallRecord]:
         """A plain call. Raises a `ProxyError`; a cancelled call is accounted and stays cancelled."""
@@ -90,7 +92,15 @@ class Inference:
         return plan
 
     def deadlines(self, request: InferenceRequest, model: Model) -> Deadlines:
-        return deadlines(self._settings, model, request.steering, request.streamed)
+        if request.steering.timeout is not None:
+            return deadlines(self._settings, model, request.steering, request.streamed)
+        known = self._deadlines.get((model, request.streamed))
+        if known is None:
+            if len(self._deadlines) > _KNOWN_DEADLINES:
+                self._deadlines.clear()
+            known = deadlines(self._settings, model, request.steering, request.streamed)
+            self._deadlines[(model, request.streamed)] = known
+        return known
 
     def overall(self, request: InferenceRequest, first: Model) -> float:
         """Seconds that the whole request may take, `first` being the deployment that is asked first."""
@@ -111,7 +121,7 @@ class Inference:
         request, loop = record.request, asyncio.get_running_loop()
         model: Model | None = plan.first
         end = loop.time() + self.overall(request, plan.first)
-        error: ProxyError = InternalError()
+        error: ProxyError | None = None
         while model is not None:
             record.model, record.fallback = model, plan.is_fallback(model)
             allowed = retries(self._settings, model, request.steering)
@@ -129,7 +139,7 @@ class Inference:
                 await asyncio.sleep(delay)
                 tries += 1
             model = plan.next_after(error, model) if may_continue() and loop.time() < end else None
-        raise _final(error, record.attempts)
+        raise _final(error or InternalError(), record.attempts)
 
     async def _try(self, model: Model, record: CallRecord, attempt: Attempt[T], end: float) -> T | ProxyError:
         """One attempt: what it gave, or the error that it ended in."""

@@ -38,6 +38,8 @@ _logger = logging.getLogger("llmproxy.inference")
 
 BUFFER_BYTES = 256 * 1024
 """How much is held for a client that reads slower than the provider writes."""
+IDLE_SLACK = 0.05
+"""The part of the idle time that a silent provider may get on top, so that not every event moves the timer."""
 GRACE = 5.0
 """Seconds after the deadline that a reader has for the last error before the connection is given up."""
 
@@ -187,16 +189,22 @@ class StreamSession:
 
     async def _relay_rest(self, opened: Opened) -> None:
         loop, idle = asyncio.get_running_loop(), opened.limits.idle
+        slack = idle * IDLE_SLACK
         progress = opened.progress
         try:
-            async with asyncio.timeout(idle) as silence:
+            async with asyncio.timeout(idle + slack) as silence:
+                armed = loop.time()
                 async for event in opened.iterator:
                     progress.note(event.chunk)
                     self._emit(event)
                     if self._size > BUFFER_BYTES:
                         silence.reschedule(None)
                         await self._wait_for_room()
-                    silence.reschedule(loop.time() + idle)
+                        armed = 0.0
+                    now = loop.time()
+                    if now - armed > slack:
+                        silence.reschedule(now + idle + slack)
+                        armed = now
         except TimeoutError:
             if not silence.expired():
                 raise

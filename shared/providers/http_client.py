@@ -2,17 +2,19 @@
 
 import asyncio
 import socket
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from shared.catalog.endpoints import refuse_address
 from shared.errors import ProviderUnreachable
 
 if TYPE_CHECKING:
-    from types import SimpleNamespace
-
     import aiohttp
     from aiohttp.abc import ResolveResult
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
 
 @dataclass(slots=True)
@@ -20,6 +22,10 @@ class Sent:
     """What became known of one request: whether it went out on a connection that had been used before."""
 
     reused: bool = False
+
+
+sending: ContextVar[Sent | None] = ContextVar("sending", default=None)
+"""The request that this task is sending: the connector notes in it what kind of connection it gave."""
 
 
 class HttpClient:
@@ -63,21 +69,33 @@ def _make_session(max_connections: int) -> "aiohttp.ClientSession":
         async def close(self) -> None:
             await self._inner.close()
 
-    trace = aiohttp.TraceConfig()
+    class Connector(aiohttp.TCPConnector):
+        """Knows which of its connections have been used before: only those may have been closed meanwhile."""
 
-    async def reused(_session: aiohttp.ClientSession, context: "SimpleNamespace", _params: object) -> None:
-        sent = context.trace_request_ctx
-        if isinstance(sent, Sent):
-            sent.reused = True
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._used: WeakSet[object] = WeakSet()
 
-    trace.on_connection_reuseconn.append(reused)
+        async def connect(
+            self, req: aiohttp.ClientRequest, traces: "list[Trace]", timeout: aiohttp.ClientTimeout
+        ) -> "Connection":
+            connection = await super().connect(req, traces, timeout)
+            sent = sending.get()
+            if connection.protocol in self._used:
+                if sent is not None:
+                    sent.reused = True
+            elif connection.protocol is not None:
+                self._used.add(connection.protocol)
+                if sent is not None:
+                    sent.reused = False
+            return connection
+
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=Connector(
             limit=max_connections, ttl_dns_cache=60, keepalive_timeout=55, resolver=GuardedResolver()
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=[trace],
         auto_decompress=True,
         skip_auto_headers=("User-Agent",),
         read_bufsize=2**18,

@@ -13,7 +13,7 @@ from shared.providers.calls import Answer, Call, Events
 from shared.providers.http_client import HttpClient
 from shared.providers.litellm_addresses import AddressGuard
 from shared.providers.litellm_arguments import Arguments, arguments
-from shared.providers.litellm_chunks import plain_answer
+from shared.providers.litellm_chunks import faithful_answer, plain_answer
 from shared.providers.litellm_errors import proxy_error
 from shared.providers.litellm_library import LiteLLMLibrary
 from shared.providers.litellm_probe import probe_anthropic, probe_gemini, probe_vertex
@@ -32,6 +32,18 @@ async def _chat(module: ModuleType, made: Arguments) -> Any:
 
 OPERATIONS: dict[str, Operation] = {"chat/completions": _chat}
 """LiteLLM's function for each of OpenAI's paths: a further operation is a line here."""
+
+
+class Told:
+    """Listens to what LiteLLM tells the logger of one call: the text of the provider's own answer."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def note(self, details: Mapping[str, Any]) -> None:
+        text = details.get("original_response")
+        if isinstance(text, str):
+            self.text = text
 
 
 class LiteLLMProvider:
@@ -62,11 +74,13 @@ class LiteLLMProvider:
                 return await self._wire.send(call)
             return text_answer(await self.send(chat_call(call)))
         module, made = await self._prepared(call)
+        told = Told()
+        made.values["logger_fn"] = told.note
         try:
             answer = await OPERATIONS[call.path](module, made)
         except Exception as error:
             raise proxy_error(error, made.secrets) from None
-        content = plain_answer(answer)
+        content = faithful_answer(plain_answer(answer), told.text)
         if isinstance(content.get("model"), str):
             content["model"] = content["model"].removeprefix(made.provider + "/")
         return Answer(

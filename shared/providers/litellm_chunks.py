@@ -7,6 +7,8 @@ nulls, `choices: []`) and makes up what the provider never sent (a `finish_reaso
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from shared import Json
 
 _PRIVATE = frozenset(("provider_specific_fields", "citations", "enhancements", "vertex_ai_metadata"))
@@ -170,6 +172,54 @@ def plain_answer(answer: Any) -> Json:
         name: value
         for name, value in content.items()
         if name == "choices" or value not in (None, []) or (value is None and name in _KEPT_NULLS)
+    }
+
+
+def faithful_answer(answer: Json, told: str | None) -> Json:
+    """The provider's own answer `told`, where it is one in OpenAI's format, else LiteLLM's reading of it.
+
+    LiteLLM's answers lack what its types have no place for: some providers' logprobs, content filter results.
+    """
+    try:
+        content = orjson.loads(told) if told else None
+    except orjson.JSONDecodeError:
+        return answer
+    if not isinstance(content, dict) or not _is_openai_answer(content):
+        return answer
+    if _answer_calls(content) != _answer_calls(answer):
+        return answer
+    made: Json = without_nulls(content)
+    made["choices"] = [{"logprobs": None, **choice} for choice in made["choices"]]
+    return made
+
+
+def _is_openai_answer(content: Json) -> bool:
+    choices = content.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and isinstance(content.get("id"), str)
+        and all(
+            isinstance(choice, dict)
+            and isinstance(choice.get("message"), dict)
+            and isinstance(choice["message"].get("content"), (str, type(None)))
+            for choice in choices
+        )
+    )
+
+
+def _answer_calls(content: Json) -> bool:
+    return any((choice.get("message") or {}).get("tool_calls") for choice in content["choices"])
+
+
+def without_nulls(value: Any) -> Any:
+    """Without the nulls that OpenAI does not send: its client's types fill them in."""
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: without_nulls(item) for name, item in value.items() if item is not None or name in _KEPT_NULLS
     }
 
 

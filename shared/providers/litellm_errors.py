@@ -68,6 +68,18 @@ KINDS: dict[str, str] = {
 _MESSAGE_LIMIT = 2000
 _TRANSLATING = ("map_openai_params", "transform_request", "transform_messages", "get_optional_params", "_pt")
 """Parts of the names of LiteLLM's functions that translate requests, as a traceback shows them."""
+_STATUSES = {
+    "PaymentRequiredError": 402,
+    "NotFoundError": 404,
+    "UnprocessableEntityError": 422,
+    "RateLimitError": 429,
+}
+_GOOGLE_LOGIN = {
+    "RefreshError": "credential",
+    "DefaultCredentialsError": "credential",
+    "TransportError": "connection",
+}
+"""Exceptions of Google's login library, which LiteLLM does not know."""
 _NETWORK = ("httpx", "httpcore", "aiohttp")
 
 
@@ -75,6 +87,7 @@ _NETWORK = ("httpx", "httpcore", "aiohttp")
 class Found:
     """What could be learned from an exception and those behind it."""
 
+    name: str = ""
     kind: str = ""
     status: int | None = None
     body: bytes = b""
@@ -90,8 +103,10 @@ class Found:
 
 def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError:
     """The proxy's error for whatever LiteLLM or a library below it raised, without any of `secrets`."""
-    if isinstance(error, ProxyError):
-        return error
+    for item in _behind(error):
+        if isinstance(item, ProxyError):
+            # Raised by our own checks below LiteLLM, and wrapped on its way up.
+            return item
     found = examine(error)
     message = clean(error, secrets)
     retry_after = retry_seconds(found.headers)
@@ -105,6 +120,8 @@ def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError
         return UnsupportedParameter(message)
     if found.kind == "timeout" or found.timed_out:
         return ProviderTimeout("The provider did not answer in time.")
+    if found.kind == "credential":
+        return ProviderCredentialRefused("The provider refused the proxy's credential for this model.")
     if found.disconnected or (found.kind == "connection" and not found.foreign):
         return ProviderUnreachable("The connection to the provider failed or broke off.")
     if found.broken or found.kind == "answer":
@@ -116,9 +133,7 @@ def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError
     if found.kind == "value":
         return InvalidValue(message)
     if found.kind == "refusal":
-        return _refusal(error, message, visible, retry_after)
-    if found.kind == "credential":
-        return ProviderCredentialRefused("The provider refused the proxy's credential for this model.")
+        return _refusal(found.name, message, visible, retry_after)
     if found.kind == "server":
         return ProviderServerError(message, headers=visible, retry_after=retry_after)
     return ProviderError("The call of the provider failed.")
@@ -126,7 +141,7 @@ def proxy_error(error: BaseException, secrets: Sequence[str] = ()) -> ProxyError
 
 def _unfit(error: BaseException, secrets: Sequence[str]) -> ProxyError:
     """The request has a shape or a value that the provider's format has no words for."""
-    if type(error) is ValueError:
+    if type(error) in (ValueError, Exception):
         return InvalidValue(clean(error, secrets))
     return InvalidValue("The request has a shape that cannot be put into this provider's format.")
 
@@ -141,12 +156,9 @@ def _refined(known: ProxyError, kind: str, visible: Mapping[str, str]) -> ProxyE
     return known
 
 
-def _refusal(
-    error: BaseException, message: str, visible: Mapping[str, str], retry_after: float | None
-) -> ProxyError:
+def _refusal(name: str, message: str, visible: Mapping[str, str], retry_after: float | None) -> ProxyError:
     """A refusal of LiteLLM's own: the request cannot be put into the provider's words."""
-    status = getattr(error, "status_code", None)
-    status = status if isinstance(status, int) and 400 <= status < 500 else 400
+    status = _STATUSES.get(name, 400)
     if status == 400:
         return InvalidValue(message, headers=visible)
     kind = "rate_limit_error" if status == 429 else "invalid_request_error"
@@ -160,14 +172,15 @@ def examine(error: BaseException) -> Found:
         module = type(item).__module__
         name = _known_name(type(item))
         if name and not found.kind:
-            found.kind = KINDS[name]
+            found.name, found.kind = name, KINDS[name]
+        found.kind = _GOOGLE_LOGIN.get(type(item).__name__, found.kind) if _of(item, "google") else found.kind
         if not name:
             _read_answer(item, found)
             found.foreign = found.foreign or not module.startswith(("litellm", "openai", *_NETWORK))
             found.untranslated = found.untranslated or _while_translating(item)
         if isinstance(item, TimeoutError) or "Timeout" in type(item).__name__:
             found.timed_out = True
-        elif module.partition(".")[0] in _NETWORK or isinstance(item, ConnectionError):
+        elif _of(item, *_NETWORK) or isinstance(item, ConnectionError):
             found.disconnected = found.disconnected or not hasattr(item, "response")
         elif type(item).__name__ == "APIConnectionError" and module.startswith("openai"):
             found.disconnected = True
@@ -183,11 +196,20 @@ def examine(error: BaseException) -> Found:
 
 def _while_translating(item: BaseException) -> BaseException | None:
     """The exception itself, if it was raised where LiteLLM translates a request."""
-    if not isinstance(item, (ValueError, TypeError, LookupError, AttributeError)):
+    if not _is_plain(item):
         return None
-    frames = traceback.walk_tb(item.__traceback__)
-    names = (frame.f_code.co_name for frame, _ in frames)
-    return item if any(word in name for name in names for word in _TRANSLATING) else None
+    return item if _passed_through(item, *_TRANSLATING) else None
+
+
+def _is_plain(item: BaseException) -> bool:
+    """Whether it is one of Python's own exceptions for odd data."""
+    return type(item) is Exception or isinstance(item, (ValueError, TypeError, LookupError, AttributeError))
+
+
+def _passed_through(item: BaseException, *words: str) -> bool:
+    """Whether an exception came up through a function whose name holds one of these words."""
+    names = (frame.f_code.co_name for frame, _ in traceback.walk_tb(item.__traceback__))
+    return any(word in name for name in names for word in words)
 
 
 def _behind(error: BaseException) -> Iterator[BaseException]:
@@ -228,7 +250,7 @@ def _read_answer(item: BaseException, found: Found) -> None:
             found.status = int(code) if isinstance(code, str) and code.isdigit() else 500
             found.body = orjson.dumps({"error": item.body})
         return
-    if _made_up(item):
+    if _made_up(item, found):
         return
     body = getattr(item, "body", None)
     found.status = status
@@ -242,14 +264,22 @@ def _read_answer(item: BaseException, found: Found) -> None:
         found.headers = _lowered(headers)
 
 
-def _made_up(item: BaseException) -> bool:
-    """Whether LiteLLM wrapped a broken connection into an answer with a status of 500 that nobody sent."""
+def _made_up(item: BaseException, found: Found) -> bool:
+    """Whether nobody sent this status: LiteLLM gives one to broken connections and unreadable answers too."""
     behind = item.__cause__ or item.__context__
     while behind is not None:
-        if type(behind).__module__.partition(".")[0] in _NETWORK and not hasattr(behind, "response"):
+        if _of(behind, *_NETWORK) and not hasattr(behind, "response"):
+            return True
+        if _is_plain(behind):
+            found.broken = found.broken or _passed_through(behind, "response")
             return True
         behind = behind.__cause__ or behind.__context__
     return False
+
+
+def _of(item: BaseException, *packages: str) -> bool:
+    """Whether an exception's class comes from one of these packages."""
+    return type(item).__module__.partition(".")[0] in packages
 
 
 def _lowered(headers: Any) -> dict[str, str]:
@@ -297,7 +327,13 @@ def clean(error: BaseException, secrets: Sequence[str]) -> str:
     head, separator, rest = text.partition(" - ")
     if separator and rest and "Exception" in head and len(head) < 80:
         text = rest
-    for advice in ("To drop these, set", "To drop unsupported params", "This looks like a bug in LiteLLM"):
+    for advice in (
+        "To drop these, set",
+        "To drop unsupported params",
+        "This looks like a bug in LiteLLM",
+        "Received Messages=",
+        "File an issue",
+    ):
         text = text.partition(advice)[0].strip()
     return scrub(text[:_MESSAGE_LIMIT] or "The call of the provider failed.", secrets)
 

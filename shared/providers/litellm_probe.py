@@ -74,7 +74,7 @@ def _log_in(account: str | None) -> None:
         raise ProviderCredentialRefused("Google refused the service account of this model.") from None
     except exceptions.DefaultCredentialsError:
         raise ProviderUnavailable("The app has no identity at Google, and the model names none.") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise ProviderUnavailable("The secret of this model is no service account.") from None
 
 

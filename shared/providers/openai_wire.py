@@ -14,7 +14,7 @@ from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import listing_address, operation_address
 from shared.providers.calls import Answer, Call, Event
 from shared.providers.credentials import credential_header
-from shared.providers.http_client import HttpClient, Sent
+from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
 from shared.wire.usage import read_usage
@@ -104,6 +104,7 @@ class OpenAIWire:
         session = self._client.session()
         for _ in range(_STALE_CONNECTIONS):
             sent = Sent()
+            sending.set(sent)
             try:
                 return await session.request(
                     method,
@@ -112,7 +113,6 @@ class OpenAIWire:
                     headers=headers,
                     allow_redirects=False,
                     timeout=_timeout(connect_timeout),
-                    trace_request_ctx=sent,
                 )
             except aiohttp.ServerTimeoutError:
                 raise ProviderTimeout("The provider could not be connected to in time.") from None

@@ -1,6 +1,9 @@
 """The log: JSON lines with the fields of docs/logging.md. Never prompts, completions or secrets."""
 
+import atexit
+import contextlib
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO, TypedDict, Unpack
@@ -12,6 +15,9 @@ from shared.telemetry.redaction import OWN_RECORD, ScrubFilter, scrub, text_of
 
 ROOT = "llmproxy"
 """The logger above all of ours: `logging.getLogger("llmproxy.catalog")`."""
+
+LINE_DELAY = 0.1
+MOST_LINES = 200
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
@@ -110,6 +116,7 @@ def configure_logging(
         for handler in root.handlers[:]:
             if isinstance(handler, _LineHandler):
                 root.removeHandler(handler)
+                handler.close()
         root.addHandler(_LineHandler(stream))
     for handler in root.handlers:
         _replace_filter(handler, _OwnLines())
@@ -131,10 +138,45 @@ class LineFormatter(logging.Formatter):
         return _line(record.created, record.levelno, record.name, "log", fields)
 
 
-class _LineHandler(logging.StreamHandler[TextIO]):
+class _LineHandler(logging.Handler):
+    """Writes lines together, at most `LINE_DELAY` seconds late; a warning or worse at once, with what waits."""
+
     def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
+        super().__init__()
         self.setFormatter(LineFormatter())
+        self._stream = stream
+        self._waiting: list[str] = []
+        self._timer: threading.Timer | None = None
+        atexit.register(self.flush)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._waiting.append(self.format(record))
+        except Exception:
+            self.handleError(record)
+            return
+        if record.levelno >= WARNING or len(self._waiting) >= MOST_LINES:
+            self.flush()
+        elif self._timer is None:
+            self._timer = threading.Timer(LINE_DELAY, self.flush)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def flush(self) -> None:
+        with self.lock or contextlib.nullcontext():
+            lines, self._waiting = self._waiting, []
+            timer, self._timer = self._timer, None
+            if timer is not None:
+                timer.cancel()
+            if lines:
+                with contextlib.suppress(OSError, ValueError):
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()
+
+    def close(self) -> None:
+        self.flush()
+        atexit.unregister(self.flush)
+        super().close()
 
 
 class _OwnLines(logging.Filter):

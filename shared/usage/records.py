@@ -10,7 +10,7 @@ from shared.wire.usage import Usage
 LONGEST_TEXT = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UsageRecord:
     """One call, successful or not.
 

@@ -37,7 +37,7 @@ class Usage:
 
 def read_usage(reported: Any) -> Usage | None:
     """A provider's `usage` object, in the words of chat completions or of responses; None if it is neither."""
-    if not isinstance(reported, Mapping):
+    if not isinstance(reported, dict):
         return None
     prompt = _count(reported, "prompt_tokens", "input_tokens")
     completion = _count(reported, "completion_tokens", "output_tokens")
@@ -64,6 +64,6 @@ def _count(reported: Mapping[str, Any], *names: str) -> int | None:
 def _detail(reported: Mapping[str, Any], groups: tuple[str, ...], name: str) -> int:
     for group in groups:
         details = reported.get(group)
-        if isinstance(details, Mapping):
+        if isinstance(details, dict):
             return _count(details, name) or 0
     return 0

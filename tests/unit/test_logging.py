@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import logging
+import time
 import re
 import subprocess
 import sys
@@ -48,6 +49,9 @@ def stream() -> io.StringIO:
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    """What is written, with what waits to be: lines are written together, a moment later."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
@@ -387,3 +391,24 @@ def test_logging_costs_a_start_nothing_heavy() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_lines_that_wait_are_written_before_a_warning_and_in_order(
+    stream: io.StringIO, logger: logging.Logger
+) -> None:
+    configure_logging("info", stream=stream)
+    log_event(logger, logging.INFO, "http", path="/first")
+    log_event(logger, logging.WARNING, "http", path="/second")
+    written = [json.loads(line)["path"] for line in stream.getvalue().splitlines()]
+    assert written == ["/first", "/second"]
+
+
+def test_a_line_is_written_soon_without_anything_after_it(
+    stream: io.StringIO, logger: logging.Logger
+) -> None:
+    configure_logging("info", stream=stream)
+    log_event(logger, logging.INFO, "http")
+    give_up = time.monotonic() + 5
+    while not stream.getvalue() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert stream.getvalue().count("\n") == 1

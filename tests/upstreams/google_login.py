@@ -1,6 +1,7 @@
 """Google's token endpoint as a recording upstream, and service accounts that log in there."""
 
 import base64
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -24,7 +25,7 @@ class GoogleLogin(Upstream):
 
     def service_account(self, email: str, project: str = "some-project") -> str:
         """The JSON text of a service account whose key is known here."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        key = _key_of(email)
         self._keys[email] = key.public_key()
         text = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -62,6 +63,12 @@ class GoogleLogin(Upstream):
         except InvalidSignature:
             return None
         return email
+
+
+@cache
+def _key_of(email: str) -> rsa.RSAPrivateKey:
+    """Made once for each account: it takes long."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def token_of(email: str) -> str:

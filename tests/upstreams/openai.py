@@ -18,6 +18,7 @@ FINGERPRINT = "fp_upstream"
 PATHS = re.compile(
     r"^(?:/openai/deployments/(?P<deployment>[^/]+)|/openai/v1|(?:/[\w.-]+)*?/v1)/(?P<operation>.+)$"
 )
+DATED_LISTING = re.compile(r"^/openai/(?P<deployment>)(?P<operation>models)$")
 SAFE = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
 HEADERS = {
     "x-request-id": "req_upstream",
@@ -65,7 +66,7 @@ class OpenAIUpstream(Upstream):
         self.models = models
 
     def answer(self, request: Received) -> Behaviour:
-        found = PATHS.match(request.path)
+        found = PATHS.match(request.path) or DATED_LISTING.match(request.path)
         if found is None:
             return openai_error(404, f"Invalid URL ({request.method} {request.path})")
         azure = request.path.startswith("/openai/")

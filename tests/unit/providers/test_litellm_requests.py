@@ -228,11 +228,11 @@ async def test_calls_at_the_same_time_never_mix_credentials(lane: Lane) -> None:
     assert len(received) == len(expected)
     for request in received:
         name = next(name for name in expected if f'"{name}"'.encode() in request.raw)
-        shown = [
+        carried = [
             request.headers.get(header, "")
             for header in ("authorization", "api-key", "x-api-key", "x-goog-api-key")
         ]
-        assert {text.removeprefix("Bearer ") for text in shown if text} == {expected[name]}
+        assert {text.removeprefix("Bearer ") for text in carried if text} == {expected[name]}
 
 
 async def test_the_identity_of_the_app_is_used_where_the_catalog_says_so(lane: Lane) -> None:
