@@ -1,6 +1,7 @@
 """What the upstream of each model type receives through the LiteLLM lane: address, credential, body."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -270,6 +271,15 @@ async def test_headers_of_the_call_and_of_the_catalog_travel_on(lane: Lane) -> N
         headers = upstream.requests[-1].headers
         assert headers["x-team"] == "blue"
         assert headers["traceparent"] == "00-1-2-01"
+
+
+async def test_betas_of_the_caller_and_those_that_litellm_needs_travel_together(lane: Lane) -> None:
+    for model_type, upstream in (("AnthropicNative", lane.anthropic), ("GoogleVertexClaude", lane.google)):
+        call = lane.call(lane.model(model_type, "sonnet-4-5"), response_format=CITY)
+        await lane.provider.send(replace(call, headers={"anthropic-beta": "context-1m-2025-08-07"}))
+
+        assert "context-1m-2025-08-07" in upstream.requests[-1].headers["anthropic-beta"]
+    assert "structured-outputs" in lane.anthropic.requests[-1].headers["anthropic-beta"]
 
 
 async def test_the_callers_body_is_left_as_it_was(lane: Lane) -> None:
