@@ -12,8 +12,8 @@ from shared.ports import SecretStore, TokenSource
 from shared.providers.calls import Answer, Call, Events
 from shared.providers.http_client import HttpClient
 from shared.providers.litellm_addresses import AddressGuard
+from shared.providers.litellm_answers import faithful_answer, plain_answer
 from shared.providers.litellm_arguments import Arguments, arguments
-from shared.providers.litellm_chunks import faithful_answer, plain_answer
 from shared.providers.litellm_errors import proxy_error
 from shared.providers.litellm_library import LiteLLMLibrary
 from shared.providers.litellm_probe import probe_anthropic, probe_gemini, probe_vertex

@@ -4,7 +4,6 @@ LiteLLM guesses a class from the text of an error. Where the provider's own answ
 its exception, status, code and message are taken from there, and the class only says what kind it was.
 """
 
-import ast
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from shared.errors import (
     ProxyError,
     UnsupportedParameter,
 )
+from shared.providers.litellm_words import MESSAGE_LIMIT, clean, readable
 from shared.providers.openai_errors import error_of, retry_seconds, visible_headers
 from shared.telemetry.redaction import scrub
 
@@ -65,7 +65,6 @@ KINDS: dict[str, str] = {
 }
 """The names of LiteLLM's exceptions and what each means. A subclass stands before its parent."""
 
-_MESSAGE_LIMIT = 2000
 _TRANSLATING = ("map_openai_params", "transform_request", "transform_messages", "get_optional_params", "_pt")
 """Parts of the names of LiteLLM's functions that translate requests, as a traceback shows them."""
 _STATUSES = {
@@ -289,55 +288,6 @@ def _lowered(headers: Any) -> dict[str, str]:
         return {}
 
 
-def readable(body: bytes) -> str:
-    """An error body as OpenAI would shape it, out of what providers and LiteLLM make of theirs."""
-    text = body.decode("utf-8", "replace").strip()
-    if text[:2] in ("b'", 'b"'):
-        try:
-            text = ast.literal_eval(text).decode("utf-8", "replace")
-        except (ValueError, SyntaxError, AttributeError):
-            return text
-    start = text.find("{")
-    if start < 0:
-        return text
-    try:
-        content = orjson.loads(text[start:] if not text.startswith("[") else text)
-    except orjson.JSONDecodeError:
-        return text
-    content = content[0] if isinstance(content, list) and content else content
-    error = content.get("error", content) if isinstance(content, dict) else content
-    if not isinstance(error, dict):
-        return text
-    if isinstance(error.get("code"), int) and isinstance(error.get("status"), str):
-        # Google: the number repeats the HTTP status, the word says what is wrong.
-        error = {**error, "code": error["status"]}
-    return orjson.dumps({"error": error}).decode()
-
-
-def clean(error: BaseException, secrets: Sequence[str]) -> str:
-    """LiteLLM's message without prefixes (`litellm.BadRequestError: VertexAIException - …`) and advice."""
-    text = str(getattr(error, "message", None) or error)
-    text = text.partition(" LiteLLM Retried")[0]
-    while True:
-        head, separator, rest = text.partition(": ")
-        if separator and rest and (head.startswith("litellm.") or head.endswith(("Error", "Exception"))):
-            text = rest
-            continue
-        break
-    head, separator, rest = text.partition(" - ")
-    if separator and rest and "Exception" in head and len(head) < 80:
-        text = rest
-    for advice in (
-        "To drop these, set",
-        "To drop unsupported params",
-        "This looks like a bug in LiteLLM",
-        "Received Messages=",
-        "File an issue",
-    ):
-        text = text.partition(advice)[0].strip()
-    return scrub(text[:_MESSAGE_LIMIT] or "The call of the provider failed.", secrets)
-
-
 _STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -354,7 +304,7 @@ def stream_error(error: Any, secrets: Sequence[str] = ()) -> ProxyError:
     """The error for an error event within a stream, in OpenAI's, Anthropic's or Google's words."""
     text = scrub(readable(orjson.dumps({"error": error})), secrets)
     if not isinstance(error, dict):
-        return ProviderServerError(scrub(str(error)[:_MESSAGE_LIMIT], secrets))
+        return ProviderServerError(scrub(str(error)[:MESSAGE_LIMIT], secrets))
     code = error.get("code")
     status = code if isinstance(code, int) else int(code) if isinstance(code, str) and code.isdigit() else 0
     if not 400 <= status < 600:
