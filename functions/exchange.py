@@ -12,6 +12,8 @@ from shared.access.caller import ANONYMOUS, Caller
 from shared.errors import ClientGone, InvalidJson, RequestTooLarge
 from shared.services import Services
 
+MAX_DEPTH = 200
+"""Levels of arrays and objects in a body: orjson writes 254 of them, and no request needs that many."""
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{8,128}")
 
 
@@ -87,7 +89,23 @@ class Exchange:
             ) from None
         if not isinstance(content, dict):
             raise InvalidJson("The body must be a JSON object.")
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(content, MAX_DEPTH):
+            raise InvalidJson(f"The body is nested more than {MAX_DEPTH} levels deep.")
         return content
+
+
+def _is_deeper(content: object, depth: int) -> bool:
+    level = [content]
+    for _ in range(depth):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)  # type: ignore[attr-defined]
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _too_large(limit: int) -> RequestTooLarge:

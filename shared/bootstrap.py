@@ -169,10 +169,10 @@ def _preparation(
     return local if settings.local else nothing
 
 
-def _warm_up() -> None:
+async def _warm_up() -> None:
     """The HTTP client takes a third of a second to import: load it before the first call needs it."""
 
     def load() -> None:
         import aiohttp  # noqa: F401
 
-    asyncio.get_running_loop().run_in_executor(None, load)
+    await asyncio.to_thread(load)

@@ -44,7 +44,7 @@ class Services:
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
-    warming: Callable[[], None] = lambda: None
+    warming: Callable[[], Awaitable[None]] | None = None
     routes: tuple[str, ...] = ()
     prepared: bool = False
     _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -56,9 +56,10 @@ class Services:
                 await self.preparation()
                 self.prepared = True
 
-    def warm_up(self) -> None:
-        """Loads in the background what the first call would otherwise wait for. Call it from the event loop."""
-        self.warming()
+    async def warm_up(self) -> None:
+        """Loads, off the event loop, what the first call would otherwise wait for."""
+        if self.warming is not None:
+            await self.warming()
 
     async def close(self) -> None:
         """Writes what waits to be written, then closes every client. Nothing here may fail the others."""

@@ -67,7 +67,12 @@ class SqliteStore:
         self, container: Container, bodies: Sequence[Json], *, time_to_live: int | None = None
     ) -> None:
         rules.check_together(container, bodies)
-        writes = [self._write_of(container, body, time_to_live) for body in bodies]
+
+        def prepare(_: sqlite3.Connection) -> list[_Write]:
+            # In the thread, for a hundred documents take longer to encode than the event loop should wait.
+            return [self._write_of(container, body, time_to_live) for body in bodies]
+
+        writes = await self._run(prepare)
 
         def work(connection: sqlite3.Connection) -> None:
             for write in writes:

@@ -1,6 +1,7 @@
 """The local host as an ASGI application on top of a FunctionApp."""
 
 import asyncio
+import gc
 import logging
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class FunctionHost:
         self.routes = sorted({f"/{route.template}" for route in routes})
         self._matcher = Matcher(routes)
         self._services = services
-        self._running: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -69,11 +70,17 @@ class FunctionHost:
         if self.timers:
             from shared.devhost.timers import run_timers
 
-            self._running = asyncio.create_task(run_timers(self.timers))
-        self._services.warm_up()
+            self._tasks.append(asyncio.create_task(run_timers(self.timers)))
+        self._tasks.append(asyncio.create_task(self._warm_up()))
 
     async def stop(self) -> None:
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._services.close()
+
+    async def _warm_up(self) -> None:
+        """What is loaded by then stays for good: the garbage collector need not look at it again."""
+        await self._services.warm_up()
+        gc.collect()
+        gc.freeze()

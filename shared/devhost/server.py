@@ -1,7 +1,6 @@
 """The local host's web server and what it prints when it is ready."""
 
 import asyncio
-import gc
 import socket
 import sys
 from pathlib import Path
@@ -15,6 +14,8 @@ from shared.secrets import ADMIN_KEY
 from shared.services import Services
 from shared.telemetry.logging import configure_logging
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds that a thread may hold the interpreter's lock while another waits; Python's default is ten times that."""
 KEEP_ALIVE = 75
 """Seconds; longer than the clients', which drop theirs after 5 (httpx) to 60."""
 
@@ -40,6 +41,8 @@ def server(host: FunctionHost) -> uvicorn.Server:
 def serve(app: func.FunctionApp, services: Services, listener: socket.socket, *, quiet: bool) -> int:
     """Serves until Ctrl-C. Returns the exit status."""
     configure_logging(services.settings.log_level, stream=sys.stderr, known_secrets=services.secrets.texts)
+    # The database's thread must not keep the event loop waiting for the interpreter's lock.
+    sys.setswitchinterval(SWITCH_INTERVAL)
     host = FunctionHost(app, services)
     running = server(host)
     running.config.load()
@@ -51,7 +54,6 @@ def serve(app: func.FunctionApp, services: Services, listener: socket.socket, *,
             await asyncio.sleep(0.01)
         if running.started:
             print(address if quiet else await banner(address, host, services), flush=True)
-            gc.freeze()
         await serving
 
     with asyncio.Runner(loop_factory=running.config.get_loop_factory()) as runner:

@@ -18,6 +18,8 @@ from shared.usage.rollups import RollUp, RollUps
 
 _BATCH = 100
 _AT_ONCE = 8
+_TURN = 3
+"""Records that are prepared before the calls that run get their turn on the event loop."""
 _LONGEST_PAUSE = 30.0
 _LAST_FLUSH = 5.0
 _arrival = attrgetter("number")
@@ -142,13 +144,15 @@ class UsageRecorder:
                 if not reachable:
                     return
                 try:
-                    written = await self._create(_documents(chunks[number]))
+                    written = await self._create(await _documents(chunks[number]))
                 except StoreUnavailable as error:
                     reachable = False
                     _log.warning("usage records wait: %s", type(error).__name__)
                     return
+                sums = await _sums(written)
+                # Together, without a pause: what is written is owed once, or not yet written.
                 del chunks[number]
-                self._owe(written)
+                self._owe(sums)
 
         try:
             async with asyncio.TaskGroup() as writes:
@@ -176,9 +180,7 @@ class UsageRecorder:
             return [kept for document in documents for kept in await self._create([document])]
         return documents
 
-    def _owe(self, records: Iterable[Json]) -> None:
-        sums = RollUps()
-        sums.add_all(records)
+    def _owe(self, sums: RollUps) -> None:
         for id, roll_up in sums.by_id.items():
             if id in self._owed:
                 self._owed[id].merge(roll_up)
@@ -207,9 +209,19 @@ class UsageRecorder:
                 increments.create_task(increment(id))
 
 
-def _documents(chunk: Iterable[_Waiting]) -> list[Json]:
-    documents = []
-    for waiting in chunk:
+async def _sums(records: list[Json]) -> RollUps:
+    sums = RollUps()
+    for start in range(0, len(records), _TURN):
+        sums.add_all(records[start : start + _TURN])
+        await asyncio.sleep(0)
+    return sums
+
+
+async def _documents(chunk: Iterable[_Waiting]) -> list[Json]:
+    documents: list[Json] = []
+    for number, waiting in enumerate(chunk):
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)  # calls go first
         try:
             documents.append(waiting.record.document(waiting.id, waiting.sort_key, waiting.time))
         except Exception:

@@ -52,20 +52,7 @@ MESSAGES = st.lists(
 )
 CHAT = st.fixed_dictionaries(
     {"model": st.just("demo-chat"), "messages": MESSAGES | VALUES},
-    optional={
-        name: VALUES
-        for name in (
-            "tools",
-            "tool_choice",
-            "response_format",
-            "stop",
-            "n",
-            "max_tokens",
-            "stream",
-            "logprobs",
-            "seed",
-        )
-    },
+    optional=dict.fromkeys(("tools", "tool_choice", "response_format", "stop", "n", "max_tokens", "stream", "logprobs", "seed"), VALUES),
 )
 PATHS = st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: "/" + quote(text, safe="/%"))
 

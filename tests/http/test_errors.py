@@ -9,7 +9,7 @@ from tests.upstreams.behaviours import Hang, HangUp, Reply
 from tests.upstreams.openai import OpenAIUpstream, openai_error
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
-SECRET = "sk-upstream-secret-000000"  # noqa: S105
+SECRET = "sk-upstream-secret-000000"
 
 
 @pytest.fixture

@@ -238,3 +238,12 @@ async def test_costs_come_with_the_answer(ready: Proxy, upstream: OpenAIUpstream
     assert records[1]["cost_usd"] == pytest.approx(expected)
     sums = (await ready.call("GET", "/manage/usage")).json()
     assert sums["total"]["requests"] == 2
+
+
+@pytest.mark.parametrize("depth", [198, 250, 1000, 5000])
+async def test_nesting_has_a_limit(ready: Proxy, depth: int) -> None:
+    nested = b"[" * depth + b"]" * depth
+    for model in (b"m", b"demo-chat"):
+        body = b'{"model":"%s","messages":[{"role":"user","content":"x"}],"extra":%s}' % (model, nested)
+        reply = await ready.call("POST", "/v1/chat/completions", data=body)
+        assert reply.status == (200 if depth < 200 else 400), reply.body

@@ -4,10 +4,10 @@ import ast
 import io
 import json
 import logging
-import time
 import re
 import subprocess
 import sys
+import time
 import typing
 from collections.abc import Iterator
 from pathlib import Path
