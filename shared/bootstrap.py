@@ -44,8 +44,12 @@ def build_services(
     store: DocumentStore | None = None,
     secret_store: SecretStore | None = None,
     tokens: TokenSource | None = None,
+    demo_pause: float = 0.0,
 ) -> Services:
-    """All services over the adapters that the settings ask for. Every adapter can be given instead."""
+    """All services over the adapters that the settings ask for. Every adapter can be given instead.
+
+    `demo_pause` is in seconds before each event that a demo model streams.
+    """
     clock = clock or SystemClock()
     identity = AzureIdentity(settings.identity_client_id)
     tokens = tokens or identity
@@ -63,7 +67,7 @@ def build_services(
     keys = KeyRing(store, secrets, clock, max_age=settings.catalog_max_age)
     usage = UsageRecorder(store, clock, days=settings.usage_days)
     health = HealthBook(store, clock)
-    providers = _providers(settings, secrets, tokens, clock)
+    providers = _providers(settings, secrets, tokens, DemoProvider(clock, pause=demo_pause))
     catalog.on_load(_litellm_loader(providers))
     return Services(
         settings=settings,
@@ -125,14 +129,16 @@ def _secret_store(settings: Settings, identity: AzureIdentity) -> SecretStore:
     return KeyVaultSecrets(settings.key_vault_url, identity.credential())
 
 
-def _providers(settings: Settings, secrets: SecretStore, tokens: TokenSource, clock: Clock) -> Providers:
+def _providers(
+    settings: Settings, secrets: SecretStore, tokens: TokenSource, demo: DemoProvider
+) -> Providers:
     def litellm() -> Loadable:
-        from shared.providers.litellm import LiteLLMProvider
+        from shared.providers.litellm_lane.provider import LiteLLMProvider
 
         return LiteLLMProvider(secrets, tokens)
 
     native = OpenAIWire(HttpClient(settings.max_connections), secrets, tokens)
-    return Providers(native, DemoProvider(clock), litellm)
+    return Providers(native, demo, litellm)
 
 
 def _litellm_loader(providers: Providers) -> Callable[[Catalog], None]:
