@@ -1,7 +1,9 @@
 """The one HTTP client to providers: pooled, without cookies, redirects or a proxy from the environment."""
 
 import asyncio
+import errno
 import socket
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,8 +14,8 @@ from shared.errors import ProviderUnreachable
 
 if TYPE_CHECKING:
     import aiohttp
-    from aiohttp.abc import ResolveResult
-    from aiohttp.connector import Connection
+    from aiohttp.abc import AbstractResolver, ResolveResult
+    from aiohttp.connector import AddrInfoType, Connection
     from aiohttp.tracing import Trace
 
 
@@ -29,15 +31,21 @@ sending: ContextVar[Sent | None] = ContextVar("sending", default=None)
 
 
 class HttpClient:
-    """Makes its session at the first use, inside the running loop, and imports aiohttp only then."""
+    """Makes its session at the first use, inside the running loop, and imports aiohttp only then.
 
-    def __init__(self, max_connections: int = 1000) -> None:
+    `resolver` makes what looks host names up; left out, it is the system's resolver, in a thread.
+    """
+
+    def __init__(
+        self, max_connections: int = 1000, *, resolver: "Callable[[], AbstractResolver] | None" = None
+    ) -> None:
         self._max_connections = max_connections
+        self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> "aiohttp.ClientSession":
         if self._session is None or self._session.closed:
-            self._session = _make_session(self._max_connections)
+            self._session = _make_session(self._max_connections, self._resolver)
         return self._session
 
     async def close(self) -> None:
@@ -47,7 +55,20 @@ class HttpClient:
             await asyncio.sleep(0)
 
 
-def _make_session(max_connections: int) -> "aiohttp.ClientSession":
+def _allowed_socket(address: "AddrInfoType") -> socket.socket:
+    """A socket for one address, the last thing before the connection: nothing may lead past this check.
+
+    A literal address in a model's endpoint is asked of no resolver.
+    """
+    family, kind, protocol, _, target = address
+    if refuse_address(str(target[0])):
+        raise PermissionError(errno.EACCES, "the address is refused")
+    return socket.socket(family, kind, protocol)
+
+
+def _make_session(
+    max_connections: int, make_resolver: "Callable[[], AbstractResolver] | None"
+) -> "aiohttp.ClientSession":
     import aiohttp
     from aiohttp.abc import AbstractResolver
 
@@ -55,7 +76,7 @@ def _make_session(max_connections: int) -> "aiohttp.ClientSession":
         """Refuses names that lead to a link-local or metadata address, at the time of the connection."""
 
         def __init__(self) -> None:
-            self._inner = aiohttp.ThreadedResolver()
+            self._inner = (make_resolver or aiohttp.ThreadedResolver)()
 
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -92,7 +113,11 @@ def _make_session(max_connections: int) -> "aiohttp.ClientSession":
 
     return aiohttp.ClientSession(
         connector=Connector(
-            limit=max_connections, ttl_dns_cache=60, keepalive_timeout=55, resolver=GuardedResolver()
+            limit=max_connections,
+            ttl_dns_cache=60,
+            keepalive_timeout=55,
+            resolver=GuardedResolver(),
+            socket_factory=_allowed_socket,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),

@@ -21,6 +21,9 @@ _CONTEXT_PHRASES = ("maximum context length", "context window", "prompt is too l
 _POLICY_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation"))
 _POLICY_PHRASES = ("content management policy", "content policy", "safety system")
 _MESSAGE_LIMIT = 2000
+_WORD_LIMIT = 200
+_READ_LIMIT = 20_000
+"""Characters of a message that are looked at: far more than the limits and the longest credential together."""
 
 
 def error_of(status: int, body: bytes, headers: Mapping[str, str], secret: str | None = None) -> ProxyError:
@@ -75,7 +78,7 @@ def read_error(
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
-        text = body[:_MESSAGE_LIMIT].decode("utf-8", "replace").strip()
+        text = body[:_READ_LIMIT].decode("utf-8", "replace").strip()
         plain = text if text and not text.startswith("<") else None
         return _clean(plain, secret), None, None, None
     if isinstance(content, list) and content:
@@ -96,20 +99,21 @@ def _fields(error: Any, secret: str | None) -> tuple[str | None, str | None, str
     code = error.get("code")
     return (
         _clean(message, secret),
-        _word(error.get("type")),
-        _word(error.get("param")),
-        _word(str(code) if isinstance(code, int) and not isinstance(code, bool) else code),
+        _word(error.get("type"), secret),
+        _word(error.get("param"), secret),
+        _word(str(code) if isinstance(code, int) and not isinstance(code, bool) else code, secret),
     )
 
 
-def _word(value: Any) -> str | None:
-    return value[:200] if isinstance(value, str) and value else None
+def _word(value: Any, secret: str | None) -> str | None:
+    return _clean(value, secret, _WORD_LIMIT) if isinstance(value, str) else None
 
 
-def _clean(message: str | None, secret: str | None) -> str | None:
-    if not message:
+def _clean(text: str | None, secret: str | None, limit: int = _MESSAGE_LIMIT) -> str | None:
+    if not text:
         return None
-    return scrub(message[:_MESSAGE_LIMIT], (secret,) if secret else ())
+    # Cut after the cleaning: half a credential at the cut would not be recognized.
+    return scrub(text[:_READ_LIMIT], (secret,) if secret else ())[:limit]
 
 
 def retry_seconds(headers: Mapping[str, str]) -> float | None:
