@@ -152,9 +152,9 @@ class WhileClientStays:
         self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._gone and isinstance(error, asyncio.CancelledError) and self._worker is not None:
-            if self._worker.uncancel() == 0:
-                raise ClientGone from None
+        cancelled = self._gone and isinstance(error, asyncio.CancelledError)
+        if cancelled and self._worker is not None and self._worker.uncancel() == 0:
+            raise ClientGone from None
 
     def _start(self) -> None:
         self._watcher = asyncio.get_running_loop().create_task(self._watch())

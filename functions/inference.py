@@ -3,8 +3,8 @@
 from functions.exchange import Exchange
 from functions.http import PlainReply, Reply, WhileClientStays
 from functions.replies import SseReply
+from shared.inference.headers import answer_headers
 from shared.inference.operations import Operation
-from shared.inference.pipeline import answer_headers
 from shared.inference.request import InferenceRequest, read_request
 from shared.wire.parameters import FORWARDED_HEADERS, body_headers, check_names
 

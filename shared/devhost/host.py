@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import azure.functions as func
@@ -32,7 +33,9 @@ class FunctionHost:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             response = await self._invoke(scope, receive)
-            await response(scope, receive, send)
+            # Only the server cancels, when it ends and has waited long enough: it then closes the connection.
+            with suppress(asyncio.CancelledError):
+                await response(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:

@@ -29,7 +29,7 @@ class Router:
 
     def __init__(self) -> None:
         self._turns: dict[str, count[int]] = {}
-        self._random = random.Random()
+        self._random = random.Random()  # noqa: S311
 
     def plan(self, catalog: Catalog, request: InferenceRequest) -> "Plan":
         """Resolves the request's model. Raises what a caller should see when nothing can serve it."""
@@ -76,10 +76,6 @@ class Router:
             members,
             key=lambda member: self._random.expovariate(member[1]) if member[1] > 0 else float("inf"),
         )
-
-    def backoff(self, attempt: int) -> float:
-        """Seconds before the try after `attempt` (0 is the first): exponential, with full jitter."""
-        return self._random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2**attempt))
 
 
 class Plan:
@@ -157,6 +153,11 @@ class Plan:
                     continue
                 opened.append(model)
         return opened
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before the try after `attempt` (0 is the first): exponential, with full jitter."""
+    return random.uniform(0, min(BACKOFF_CAP, BACKOFF_BASE * 2**attempt))  # noqa: S311
 
 
 def retries_help(error: ProxyError) -> bool:

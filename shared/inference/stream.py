@@ -8,31 +8,22 @@ anyone still reads.
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING
 
 import anyio
 import orjson
 
-from shared.catalog.documents import Model
-from shared.errors import (
-    InternalError,
-    ProviderTimeout,
-    ProviderUnreachable,
-    ProxyError,
-)
+from shared.errors import InternalError, ProviderTimeout, ProviderUnreachable, ProxyError
 from shared.inference.deadlines import Deadlines
+from shared.inference.dispatch import Dispatcher
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.routing import Plan
 from shared.ports import Clock
-from shared.providers.calls import Event, Events
+from shared.providers.calls import Call, Events, Provider
 from shared.settings import Settings
-from shared.wire.chat import Progress, carries_something, expected_choices, is_usage_chunk, wants_usage
-from shared.wire.estimate import estimate_prompt, tokens_of
-from shared.wire.sse import DONE, HEARTBEAT, encode
-from shared.wire.usage import Usage, read_usage
-
-if TYPE_CHECKING:
-    from shared.inference.pipeline import Inference
+from shared.wire.estimate import tokens_of
+from shared.wire.events import Event, Reading
+from shared.wire.sse import HEARTBEAT, encode
+from shared.wire.usage import Usage
 
 _logger = logging.getLogger("llmproxy.inference")
 
@@ -47,21 +38,25 @@ GRACE = 5.0
 class Opened:
     """A provider's stream that has begun: the events up to the first that carries something, and the rest."""
 
-    def __init__(self, events: Events, limits: Deadlines, expected: int) -> None:
+    def __init__(self, events: Events, reading: Reading, limits: Deadlines) -> None:
         self.events = events
         self.iterator = events.__aiter__()
+        self.reading = reading
         self.limits = limits
-        self.progress = Progress(expected)
         self.held: list[Event] = []
 
     async def begin(self) -> None:
         """Reads to the first event that commits the stream."""
         async for event in self.iterator:
-            self.progress.note(event.chunk)
+            self.reading.note(event)
             self.held.append(event)
-            if carries_something(event.chunk):
+            if self.reading.carries(event):
                 return
         raise ProviderUnreachable("The provider ended the stream before it began.")
+
+    @property
+    def complete(self) -> bool:
+        return self.reading.complete(self.events.done)
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
@@ -74,7 +69,7 @@ class StreamSession:
 
     def __init__(
         self,
-        inference: "Inference",
+        dispatcher: Dispatcher,
         plan: Plan,
         record: CallRecord,
         ledger: Ledger,
@@ -82,12 +77,11 @@ class StreamSession:
         clock: Clock,
     ) -> None:
         self.record = record
-        self._inference = inference
+        self._dispatcher = dispatcher
         self._plan = plan
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
-        self._show_usage = wants_usage(record.request.body)
         loop = asyncio.get_running_loop()
         self._committed: asyncio.Future[None] = loop.create_future()
         self._wake: asyncio.Future[None] | None = None
@@ -95,10 +89,9 @@ class StreamSession:
         self._buffer: list[bytes] = []
         self._size = 0
         self._ended = False
-        self._id: str | None = None
         self._opened: Opened | None = None
         self._producer: asyncio.Task[None] | None = None
-        self.deadline = loop.time() + inference.overall(record.request, plan.first)
+        self.deadline = loop.time() + dispatcher.overall(record.request, plan.first)
 
     async def start(self) -> None:
         """Waits until the 200 may be sent. Raises the error of a stream that failed before that."""
@@ -168,35 +161,35 @@ class StreamSession:
 
     async def _relay(self, whole: asyncio.Timeout) -> None:
         loop = asyncio.get_running_loop()
-        opened = await self._inference.attempts(self._plan, self.record, self._open, self._may_continue)
+        opened = await self._dispatcher.ask(self._plan, self.record, self._open, self._may_continue)
         self.deadline = min(self.deadline, loop.time() + opened.limits.whole)
         whole.reschedule(self.deadline)
         self.record.first_token = self._clock.monotonic()
         self.record.dropped = opened.events.dropped
         self.record.upstream_headers = dict(opened.events.headers)
         for event in opened.held:
-            self._emit(event)
+            self._emit(opened.reading, event)
         opened.held.clear()
         self._commit()
         try:
             await self._relay_rest(opened)
         except ProviderUnreachable:
-            if not opened.progress.complete(opened.events.done):
+            if not opened.complete:
                 raise
-        if not opened.progress.complete(opened.events.done):
+        if not opened.complete:
             raise ProviderUnreachable("The provider ended the stream before it was complete.")
-        self._put(encode(DONE))
+        self._put(opened.reading.ending)
 
     async def _relay_rest(self, opened: Opened) -> None:
         loop, idle = asyncio.get_running_loop(), opened.limits.idle
         slack = idle * IDLE_SLACK
-        progress = opened.progress
+        reading = opened.reading
         try:
             async with asyncio.timeout(idle + slack) as silence:
                 armed = loop.time()
                 async for event in opened.iterator:
-                    progress.note(event.chunk)
-                    self._emit(event)
+                    reading.note(event)
+                    self._emit(reading, event)
                     if self._size > BUFFER_BYTES:
                         silence.reschedule(None)
                         await self._wait_for_room()
@@ -210,15 +203,11 @@ class StreamSession:
                 raise
             raise ProviderTimeout(f"The provider was silent for {idle:g} seconds in the middle.") from None
 
-    async def _open(self, model: Model, limits: Deadlines) -> Opened:
-        request = self.record.request
+    async def _open(self, provider: Provider, call: Call, limits: Deadlines) -> Opened:
         try:
             async with asyncio.timeout(limits.first_token):
-                call = self._inference.call(request, model, limits)
-                opened = Opened(
-                    await self._inference.provider(model).open(call), limits, expected_choices(call.body)
-                )
-                self._opened = opened
+                reading = self.record.request.operation.reading(call.body)
+                opened = self._opened = Opened(await provider.open(call), reading, limits)
                 try:
                     await opened.begin()
                 except BaseException:
@@ -229,17 +218,10 @@ class StreamSession:
             raise ProviderTimeout(f"The provider sent nothing for {limits.first_token:g} seconds.") from None
         return opened
 
-    def _emit(self, event: Event) -> None:
-        data, chunk = event
-        if not self._show_usage and is_usage_chunk(chunk):
-            return
-        identity = chunk.get("id")
-        if identity and identity != self._id:
-            if self._id is None:
-                self._id = identity
-            else:
-                data = orjson.dumps({**chunk, "id": self._id})
-        self._put(encode(data))
+    def _emit(self, reading: Reading, event: Event) -> None:
+        data = reading.shown(event)
+        if data is not None:
+            self._put(data)
 
     def _put(self, data: bytes) -> None:
         self._buffer.append(data)
@@ -263,16 +245,17 @@ class StreamSession:
         _release(self._wake)
         opened = self._opened
         if opened is not None:
-            self._ledger.price(self.record, self._usage(opened.progress))
+            self._ledger.price(self.record, self._usage(opened.reading))
             self.record.dropped = opened.events.dropped
         self._ledger.settle(self.record, status, code)
         if opened is not None:
             await opened.close()
 
-    def _usage(self, progress: Progress) -> Usage:
-        return read_usage(progress.reported) or Usage(
-            prompt=estimate_prompt(self.record.request.body),
-            completion=tokens_of(progress.characters),
+    def _usage(self, reading: Reading) -> Usage:
+        request = self.record.request
+        return reading.usage() or Usage(
+            prompt=request.operation.estimate_prompt(request.body),
+            completion=tokens_of(reading.characters),
             estimated=True,
         )
 

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from shared import Json
 from shared.catalog.documents import Model
+from shared.wire.events import Event
 from shared.wire.usage import Usage
 
 
@@ -40,13 +41,6 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
-
-
-class Event(NamedTuple):
-    """One event of a stream: `data` is its JSON as bytes, without `data: `; `chunk` the same, decoded."""
-
-    data: bytes
-    chunk: Json
 
 
 class Events(Protocol):

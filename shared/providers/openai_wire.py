@@ -12,10 +12,11 @@ from shared.catalog.documents import Model
 from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import listing_address, operation_address
-from shared.providers.calls import Answer, Call, Event
+from shared.providers.calls import Answer, Call
 from shared.providers.credentials import credential_header
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
+from shared.wire.events import Event
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
 from shared.wire.usage import read_usage
 
@@ -81,15 +82,16 @@ class OpenAIWire:
         connect_timeout: float,
     ) -> tuple["aiohttp.ClientResponse", str | None]:
         """Sends, and returns an answer of the 200s with the credential that was used."""
-        headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity", **forwarded}
-        if model.parameters.extra_headers:
-            headers.update(model.parameters.extra_headers)
+        # In lower case throughout: the catalog's headers take the place of others, and stand not beside them.
+        headers = {"user-agent": _USER_AGENT, "accept-encoding": "identity", **forwarded}
+        for name, value in model.parameters.extra_headers.items():
+            headers[name.lower()] = value
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["content-type"] = "application/json"
         secret = None
         credential = await credential_header(model, self._secrets, self._tokens)
         if credential is not None:
-            headers[credential[0]] = credential[1]
+            headers[credential[0].lower()] = credential[1]
             secret = credential[1].removeprefix("Bearer ")
         response = await self._send(method, _url(address), body, headers, connect_timeout)
         if response.status >= 300:

@@ -5,8 +5,14 @@ Only what the proxy reads is checked for every provider; OpenAI's ranges only wh
 
 from typing import Any
 
+import orjson
+
 from shared import Json
 from shared.errors import InvalidValue, MissingParameter
+from shared.wire.estimate import tokens_of
+from shared.wire.events import Event
+from shared.wire.sse import DONE, encode
+from shared.wire.usage import Usage, read_usage
 
 MAX_MESSAGES = 2048
 
@@ -114,29 +120,35 @@ def carries_something(chunk: Json) -> bool:
     return False
 
 
-class Progress:
-    """What a stream has said so far: who finished, how much text came, and the usage, if it was told."""
+class ChatReading:
+    """What a stream of chat or text completions has said so far, and what of it the client is shown.
 
-    __slots__ = ("characters", "expected", "finished", "reported", "seen")
+    `body` is the request's: it tells how many choices there must be, and whether usage was asked for.
+    """
 
-    def __init__(self, expected: int = 1) -> None:
-        self.expected = expected
-        self.seen: set[int] = set()
-        self.finished: set[int] = set()
+    __slots__ = ("_expected", "_finished", "_id", "_reported", "_seen", "_show_usage", "characters")
+    ending = encode(DONE)
+
+    def __init__(self, body: Json) -> None:
         self.characters = 0
-        self.reported: Any = None
+        self._expected = expected_choices(body)
+        self._show_usage = wants_usage(body)
+        self._seen: set[int] = set()
+        self._finished: set[int] = set()
+        self._reported: Any = None
+        self._id: str | None = None
 
-    def note(self, chunk: Json) -> None:
-        usage = chunk.get("usage")
+    def note(self, event: Event) -> None:
+        usage = event.chunk.get("usage")
         if usage:
-            self.reported = usage
-        for choice in _choices(chunk):
+            self._reported = usage
+        for choice in _choices(event.chunk):
             index = choice.get("index", 0)
             if not isinstance(index, int):
                 index = 0
-            self.seen.add(index)
+            self._seen.add(index)
             if choice.get("finish_reason") is not None:
-                self.finished.add(index)
+                self._finished.add(index)
             text = choice.get("text")
             if isinstance(text, str):
                 self.characters += len(text)
@@ -144,15 +156,34 @@ class Progress:
             if isinstance(delta, dict):
                 self.characters += _length(delta)
 
+    def carries(self, event: Event) -> bool:
+        return carries_something(event.chunk)
+
+    def shown(self, event: Event) -> bytes | None:
+        """The event as it is sent: one id per stream, and usage only for who asked."""
+        data, chunk = event.data, event.chunk
+        if not self._show_usage and is_usage_chunk(chunk):
+            return None
+        identity = chunk.get("id")
+        if identity and identity != self._id:
+            if self._id is None:
+                self._id = identity
+            else:
+                data = orjson.dumps({**chunk, "id": self._id})
+        return encode(data)
+
     def complete(self, marked: bool) -> bool:
         """Whether the answer is whole: every choice that began has its `finish_reason`.
 
         `marked` says that the provider sent its own end mark; without it, every choice that was asked for
         must have finished too.
         """
-        if not self.finished >= self.seen:
+        if not self._finished >= self._seen:
             return False
-        return bool(self.finished) and (marked or len(self.finished) >= self.expected)
+        return bool(self._finished) and (marked or len(self._finished) >= self._expected)
+
+    def usage(self) -> Usage | None:
+        return read_usage(self._reported)
 
 
 def _length(delta: Json) -> int:
@@ -178,8 +209,8 @@ def is_usage_chunk(chunk: Json) -> bool:
     return not chunk.get("choices") and bool(chunk.get("usage"))
 
 
-def answer_characters(content: Json) -> int:
-    """Characters of a plain answer, for the estimate where a provider reports no usage."""
+def estimate_answer(content: Json) -> int:
+    """Tokens of a plain answer by the stated rule, where a provider reports no usage."""
     characters = 0
     for choice in _choices(content):
         text = choice.get("text")
@@ -188,7 +219,7 @@ def answer_characters(content: Json) -> int:
         message = choice.get("message")
         if isinstance(message, dict):
             characters += _length(message)
-    return characters
+    return tokens_of(characters)
 
 
 def _choices(chunk: Json) -> list[Json]:

@@ -26,7 +26,8 @@ POSTS = [
 ]
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 NAMES = st.sampled_from(
-    "model messages prompt stream n stop temperature tools tool_choice response_format stream_options max_tokens id code "
+    "model messages prompt stream n stop temperature tools tool_choice response_format stream_options "
+    "max_tokens id code "
     "provider model_type operations parameters costs members kind project models expires_at fallbacks timeout "
     "max_retries logprobs top_logprobs seed functions headers".split()
 )
@@ -52,7 +53,10 @@ MESSAGES = st.lists(
 )
 CHAT = st.fixed_dictionaries(
     {"model": st.just("demo-chat"), "messages": MESSAGES | VALUES},
-    optional=dict.fromkeys(("tools", "tool_choice", "response_format", "stop", "n", "max_tokens", "stream", "logprobs", "seed"), VALUES),
+    optional=dict.fromkeys(
+        ("tools", "tool_choice", "response_format", "stop", "n", "max_tokens", "stream", "logprobs", "seed"),
+        VALUES,
+    ),
 )
 PATHS = st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: "/" + quote(text, safe="/%"))
 

@@ -9,10 +9,11 @@ from shared import Json
 from shared.catalog.documents import Model
 from shared.errors import UnsupportedOperation
 from shared.ports import Clock
-from shared.providers.calls import Answer, Call, Event
+from shared.providers.calls import Answer, Call
 from shared.providers.demo.chat import ChatCompletion
 from shared.providers.demo.completions import Completion
 from shared.providers.demo.operation import Operation, Question
+from shared.wire.events import Event
 from shared.wire.usage import read_usage
 
 OPERATIONS: Mapping[str, Callable[[Question], Operation]] = {

@@ -17,11 +17,12 @@ from shared import Json
 from shared.catalog.documents import Model, parse_document
 from shared.clock import ManualClock
 from shared.errors import ContextLengthExceeded, ProviderRefusal, UnsupportedOperation
-from shared.providers.calls import Answer, Call, Event
+from shared.providers.calls import Answer, Call
 from shared.providers.demo import DemoProvider
 from shared.providers.demo.provider import OPERATIONS, DemoEvents
-from shared.wire.chat import Progress
+from shared.wire.chat import ChatReading
 from shared.wire.estimate import estimate_prompt, estimate_tokens
+from shared.wire.events import Event
 
 Type = TypeVar("Type", bound=BaseModel)
 NOW = 1_800_000_000
@@ -348,12 +349,12 @@ async def test_a_stream_begins_with_roles_and_ends_with_usage() -> None:
 
 
 async def test_a_stream_is_complete_by_the_proxys_own_reading() -> None:
-    progress = Progress()
+    reading = ChatReading({"messages": HELLO, "n": 2})
     async with opened({"messages": HELLO, "n": 2}) as events:
         async for event in events:
             assert orjson.loads(event.data) == event.chunk
-            progress.note(event.chunk)
-    assert progress.complete(events.done)
+            reading.note(event)
+    assert reading.complete(events.done)
 
 
 async def test_usage_is_null_until_the_end_where_it_was_asked_for() -> None:

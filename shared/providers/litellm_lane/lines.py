@@ -12,7 +12,7 @@ import orjson
 
 from shared import Json
 from shared.errors import InvalidProviderResponse, ProviderUnreachable
-from shared.providers.litellm_errors import stream_error
+from shared.providers.litellm_lane.errors import stream_error
 
 _DRAIN_SECONDS = 0.5
 

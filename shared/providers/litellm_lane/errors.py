@@ -25,7 +25,7 @@ from shared.errors import (
     ProxyError,
     UnsupportedParameter,
 )
-from shared.providers.litellm_words import MESSAGE_LIMIT, clean, readable
+from shared.providers.litellm_lane.words import MESSAGE_LIMIT, clean, readable
 from shared.providers.openai_errors import error_of, retry_seconds, visible_headers
 from shared.telemetry.redaction import scrub
 

@@ -11,14 +11,14 @@ from shared.errors import UnsupportedOperation
 from shared.ports import SecretStore, TokenSource
 from shared.providers.calls import Answer, Call, Events
 from shared.providers.http_client import HttpClient
-from shared.providers.litellm_addresses import AddressGuard
-from shared.providers.litellm_answers import faithful_answer, plain_answer
-from shared.providers.litellm_arguments import Arguments, arguments
-from shared.providers.litellm_errors import proxy_error
-from shared.providers.litellm_library import LiteLLMLibrary
-from shared.providers.litellm_probe import probe_anthropic, probe_gemini, probe_vertex
-from shared.providers.litellm_stream import LiteLLMEvents
-from shared.providers.litellm_text import TextEvents, chat_call, text_answer
+from shared.providers.litellm_lane.addresses import AddressGuard
+from shared.providers.litellm_lane.answers import faithful_answer, plain_answer
+from shared.providers.litellm_lane.arguments import Arguments, arguments
+from shared.providers.litellm_lane.errors import proxy_error
+from shared.providers.litellm_lane.library import LiteLLMLibrary
+from shared.providers.litellm_lane.probe import probe_anthropic, probe_gemini, probe_vertex
+from shared.providers.litellm_lane.stream import LiteLLMEvents
+from shared.providers.litellm_lane.text import TextEvents, chat_call, text_answer
 from shared.providers.openai_errors import visible_headers
 from shared.providers.openai_wire import OpenAIWire
 from shared.wire.usage import read_usage

@@ -8,7 +8,8 @@ import orjson
 
 from shared import Json
 from shared.errors import InvalidValue, MissingParameter, UnsupportedParameter
-from shared.providers.calls import Answer, Call, Event, Events
+from shared.providers.calls import Answer, Call, Events
+from shared.wire.events import Event
 
 _REFUSED: tuple[tuple[str, Any], ...] = (("echo", False), ("best_of", 1), ("suffix", ""))
 """Parameters that a chat has no words for, each with the value that asks for nothing."""

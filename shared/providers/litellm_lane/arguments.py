@@ -14,7 +14,7 @@ from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import azure_root, openai_base
 from shared.providers.calls import Call
 from shared.providers.credentials import identity_token, model_secret
-from shared.providers.litellm_parameters import taken
+from shared.providers.litellm_lane.parameters import taken
 
 _TOTAL_TIMEOUT = 3700.0
 """Seconds that LiteLLM may take: above every deadline of the proxy, which cancels the call itself."""

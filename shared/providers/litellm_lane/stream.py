@@ -9,12 +9,13 @@ import orjson
 
 from shared import Json
 from shared.errors import InvalidProviderResponse, ProxyError
-from shared.providers.calls import Call, Event
-from shared.providers.litellm_arguments import Arguments
-from shared.providers.litellm_chunks import faithful, is_openai_model, openai_chunk
-from shared.providers.litellm_errors import proxy_error
-from shared.providers.litellm_lines import CheckedLines
+from shared.providers.calls import Call
+from shared.providers.litellm_lane.arguments import Arguments
+from shared.providers.litellm_lane.chunks import faithful, is_openai_model, openai_chunk
+from shared.providers.litellm_lane.errors import proxy_error
+from shared.providers.litellm_lane.lines import CheckedLines
 from shared.providers.openai_errors import visible_headers
+from shared.wire.events import Event
 
 Explain = Callable[[Exception], BaseException]
 """Turns a provider library's own exception into LiteLLM's class for it."""

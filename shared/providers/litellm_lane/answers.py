@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from shared import Json
-from shared.providers.litellm_chunks import dumped, is_private, public_usage
+from shared.providers.litellm_lane.chunks import dumped, is_private, public_usage
 
 _KEPT_NULLS = frozenset(("content", "finish_reason", "logprobs", "refusal", "usage", "text"))
 

@@ -1,0 +1,39 @@
+"""The headers of a routed answer."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+from shared.inference.record import CallRecord
+
+MAX_NAMES_SHOWN = 50
+MAX_NAME_SHOWN = 64
+"""Characters of a dropped parameter's name that the answer's header repeats: a client may have made it up."""
+
+
+def answer_headers(record: CallRecord, upstream: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a routed answer: which model answered, after how many tries, at what cost."""
+    headers = dict(upstream)
+    model = record.model
+    if model is not None:
+        headers["x-llmproxy-model"] = _header_text(model.id)
+        headers["x-llmproxy-provider"] = model.provider
+    headers["x-llmproxy-attempts"] = str(record.attempts)
+    headers["x-llmproxy-cache"] = "off"
+    if record.cost is not None and not record.request.streamed:
+        headers["x-llmproxy-cost-usd"] = f"{record.cost:.10f}".rstrip("0").rstrip(".")
+    if record.dropped:
+        headers["x-llmproxy-dropped-params"] = _header_names(record.dropped)
+    return headers
+
+
+def _header_names(names: Sequence[str]) -> str:
+    """Names that a client made up, as one header's value: encoded, and no more than a header may hold."""
+    shown = ",".join(
+        quote(name[:MAX_NAME_SHOWN], safe="/:@!$&'()*+;=?#[]~") for name in names[:MAX_NAMES_SHOWN]
+    )
+    return shown if len(names) <= MAX_NAMES_SHOWN else f"{shown},..."
+
+
+def _header_text(text: str) -> str:
+    """An id as a header's value: percent-encoded (RFC 3986) where it is not printable ASCII."""
+    return text if text.isascii() and text.isprintable() else quote(text, safe=" /:@!$&'()*+,;=?#[]~")

@@ -1,0 +1,1 @@
+"""The LiteLLM lane: providers that need translation, called through the `litellm` library."""
