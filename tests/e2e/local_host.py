@@ -94,7 +94,7 @@ def local_host(directory: Path, *arguments: str, **settings: str) -> Iterator[Lo
             if LAST_LINE in line:
                 break
         log = directory.with_suffix(".log")
-        assert lines and LAST_LINE in lines[-1], log.read_text()
+        assert LAST_LINE in "".join(lines), log.read_text()
         yield LocalHost(process, "".join(lines), directory, log)
     finally:
         if process.poll() is None:

@@ -3,7 +3,6 @@
 import signal
 import socket
 import stat
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from openai import OpenAI
 from tests.e2e.local_host import LocalHost, local_host, refused
 
 HELLO = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello"}]}
-LONG = {"role": "user", "content": "and so on " * 100}
 ADDED = {
     "id": "mine",
     "code": "mine",
@@ -107,7 +105,9 @@ def test_a_signal_ends_open_streams_too_and_accounts_for_them(tmp_path: Path) ->
     directory = tmp_path / "local"
     with local_host(directory) as host:
         client = OpenAI(base_url=host.url + "/v1", api_key=host.key, max_retries=0)
-        stream = client.chat.completions.create(model="demo-chat", messages=[LONG], stream=True)  # type: ignore[call-overload]
+        stream = client.chat.completions.create(
+            model="demo-chat", messages=[{"role": "user", "content": "and so on " * 100}], stream=True
+        )
         next(iter(stream))
         status, seconds = host.end(signal.SIGTERM)
         stream.close()
@@ -142,10 +142,9 @@ def test_local_mode_is_refused_on_azure(tmp_path: Path) -> None:
     assert (status, said) == (2, "LLMPROXY_MODE must not be local on Azure\n")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a file stands in the way in another manner there")
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    status, said = refused(tmp_path / "file" / "local", "--port", "0")
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "local").write_text("a file where the folder should be")
+    status, said = refused(tmp_path / "local", "--port", "0")
     assert status == 2
     assert said.count("\n") == 1
     assert "secrets.json" in said
