@@ -304,6 +304,9 @@ class DocumentTooLarge(StoreError):
 class StoreUnavailable(StoreError):
     """The store cannot be reached, or does not answer in time."""
 
+    retry_after: float = 1.0
+    """Seconds after which it may be worth asking again."""
+
 
 class StoreThrottled(StoreUnavailable):
     """The store asks to be asked later, in `retry_after` seconds."""

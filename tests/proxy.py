@@ -115,8 +115,9 @@ async def running_proxy(
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
     """Starts the proxy on a free port and ends it. `settings` are fields of `Settings`."""
+    chosen: dict[str, Any] = {"mode": "local", "local_dir": directory, **settings}
     services = build_services(
-        Settings(mode="local", local_dir=directory, **settings),
+        Settings(**chosen),
         clock=clock,
         store=store,
         secret_store=secret_store,

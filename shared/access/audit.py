@@ -6,7 +6,7 @@ from shared import Json
 from shared.access.caller import Caller
 from shared.clock import iso
 from shared.containers import AUDIT, DAY_SECONDS
-from shared.errors import CatalogUnavailable, StoreError
+from shared.errors import CatalogUnavailable, StoreError, StoreUnavailable
 from shared.ports import Clock, DocumentStore
 
 
@@ -39,5 +39,8 @@ class AuditLog:
         try:
             # A repeated write is harmless: the id is the entry's own.
             await self._store.create_many(AUDIT, [entry], time_to_live=self._time_to_live)
-        except StoreError:
-            raise CatalogUnavailable("The audit log cannot be written, so nothing was changed.") from None
+        except StoreError as error:
+            raise CatalogUnavailable(
+                "The audit log cannot be written, so nothing was changed.",
+                retry_after=error.retry_after if isinstance(error, StoreUnavailable) else None,
+            ) from None

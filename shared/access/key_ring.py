@@ -107,7 +107,7 @@ class KeyRing:
         if parts is None:
             admin = await self._admin.matches(whole)
             if admin is None:
-                raise _unavailable("secrets cannot be read")
+                raise self._unavailable("secrets cannot be read")
             if not admin:
                 raise InvalidApiKey(REFUSED)
             return ADMIN
@@ -125,11 +125,11 @@ class KeyRing:
             known = await self._look_up(parts, mark)
             if known is None:
                 if admin is None:
-                    raise _unavailable("secrets cannot be read")
+                    raise self._unavailable("secrets cannot be read")
                 self._refused[whole] = True
                 raise InvalidApiKey(REFUSED)
         if self._age() > self._outage_age:
-            raise _unavailable()
+            raise self._unavailable()
         return known.admit(self._clock.time())
 
     def learn(self, body: Json) -> None:
@@ -159,6 +159,10 @@ class KeyRing:
             return known
         return None
 
+    def _unavailable(self, reason: str = "the store cannot be reached") -> CatalogUnavailable:
+        pause = max(1.0, self._retry_at - self._clock.monotonic())
+        return CatalogUnavailable(f"API keys cannot be checked at the moment: {reason}.", retry_after=pause)
+
     async def _look_up(self, parts: KeyParts, mark: int) -> KnownKey | None:
         """Asks for what has changed, unless that was asked after `mark`: the key may be a moment old."""
         if self._settled <= mark:
@@ -166,7 +170,7 @@ class KeyRing:
                 self._looking = asyncio.get_running_loop().create_task(self._look_again())
             await self._wait(self._looking, self._lookup_interval)
         if self._settled <= mark:
-            raise _unavailable()
+            raise self._unavailable()
         return self._find(parts)
 
     async def _look_again(self) -> bool:
@@ -250,7 +254,3 @@ class KeyRing:
             if len(page) < self._page:
                 return
             after = page[-1].body["id"]
-
-
-def _unavailable(reason: str = "the store cannot be reached") -> CatalogUnavailable:
-    return CatalogUnavailable(f"API keys cannot be checked at the moment: {reason}.")

@@ -29,8 +29,10 @@ def store_errors() -> Iterator[None]:
     """Turns what a store raises into what a caller may see."""
     try:
         yield
-    except StoreUnavailable:
-        raise CatalogUnavailable("The store cannot be reached at the moment.") from None
+    except StoreUnavailable as error:
+        raise CatalogUnavailable(
+            "The store cannot be reached at the moment.", retry_after=error.retry_after
+        ) from None
     except DocumentTooLarge:
         raise RequestTooLarge("The document is too large to be stored.") from None
 
