@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import azure.functions as func
 
+from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import answer
 from functions.models import show_models
@@ -35,9 +36,10 @@ def blueprint(services: Services) -> func.Blueprint:
     @bp.route(route="openai/{*rest}", methods=METHODS)
     @endpoint(services, *(method for method in METHODS if method != "OPTIONS"), access="inference")
     async def azure_flavour(exchange: Exchange) -> Reply:
-        target = find_target(exchange.raw_path_param("rest"))
+        rest = exchange.raw_path_param("rest")
+        target = find_target(rest)
         if target is None:
-            raise NotFound(f"There is nothing at {exchange.request.url.path}.")
+            raise NotFound(f"There is nothing at /openai/{rest[:256]}.")
         if exchange.method not in target.methods:
             raise MethodNotAllowed(exchange.method, ", ".join(target.methods))
         return await target.answer(exchange)
@@ -46,17 +48,17 @@ def blueprint(services: Services) -> func.Blueprint:
 
 
 def find_target(rest: str) -> Target | None:
-    """What `rest`, the path below `/openai/`, means. A deployment's name is one segment."""
+    """What `rest`, the path below `/openai/` or `/openai/v1/`, means. A deployment's name is one segment."""
     rest = rest.strip("/")
     head, _, tail = rest.partition("/")
+    if head == "v1":
+        rest = tail
+        head, _, tail = rest.partition("/")
     if head == "deployments":
         name, _, path = tail.partition("/")
-        return _operation(path, name.replace("%2F", "/").replace("%2f", "/")) if name else None
-    if head == "v1":
-        head, _, tail = tail.partition("/")
-        rest = rest.removeprefix("v1/")
+        return _operation(path, with_slashes(name)) if name else None
     if head == "models":
-        return Target(("GET", "HEAD"), lambda exchange: show_models(exchange, tail.replace("%2F", "/")))
+        return Target(("GET", "HEAD"), lambda exchange: show_models(exchange, with_slashes(tail)))
     return _operation(rest, None)
 
 

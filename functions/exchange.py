@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 
 import orjson
 from starlette.requests import Request
@@ -49,8 +49,7 @@ class Exchange:
 
     def path_param(self, name: str) -> str:
         """A part of the path, wholly decoded; empty where it is absent."""
-        raw = self.raw_path_param(name)
-        return raw.replace("%2F", "/").replace("%2f", "/") if "%" in raw else raw
+        return with_slashes(self.raw_path_param(name))
 
     async def body(self) -> bytes:
         """The whole body. Raises `RequestTooLarge`, without reading further, and `ClientGone`."""
@@ -59,11 +58,15 @@ class Exchange:
         return self._body
 
     async def _read_body(self, limit: int) -> bytes:
+        parts = [part async for part in self.parts(limit)]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def parts(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises `RequestTooLarge` as soon as it is over the limit, and `ClientGone`."""
         length = self._headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         receive = self.request.receive
-        parts: list[bytes] = []
         size = 0
         while True:
             message = await receive()
@@ -74,9 +77,9 @@ class Exchange:
             if size > limit:
                 raise _too_large(limit)
             if part:
-                parts.append(part)
+                yield part
             if not message.get("more_body", False):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+                return
 
     async def json_object(self) -> Json:
         """The body as a JSON object. Raises `InvalidJson`."""
@@ -92,6 +95,11 @@ class Exchange:
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deeper(content, MAX_DEPTH):
             raise InvalidJson(f"The body is nested more than {MAX_DEPTH} levels deep.")
         return content
+
+
+def with_slashes(part: str) -> str:
+    """A part of a path as the host gives it, wholly decoded: the host leaves `%2F` alone."""
+    return part.replace("%2F", "/").replace("%2f", "/") if "%" in part else part
 
 
 def _is_deeper(content: object, depth: int) -> bool:

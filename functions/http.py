@@ -11,7 +11,7 @@ import orjson
 from azurefunctions.extensions.http.fastapi import Request, Response
 
 from functions.exchange import Exchange
-from functions.replies import PlainReply, SseReply, json_response
+from functions.replies import BytesReply, PlainReply, SseReply, json_response
 from shared import VERSION
 from shared.access.caller import ANONYMOUS, Caller
 from shared.access.credentials import presented_key
@@ -34,7 +34,7 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 Access: TypeAlias = Literal["open", "user", "admin", "inference"]
 """Who may call: anyone, any key, an administrator's key; `inference` is any key, or none where keys are off."""
 
-Reply: TypeAlias = PlainReply | SseReply
+Reply: TypeAlias = PlainReply | SseReply | BytesReply
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
 Function: TypeAlias = Callable[[Request], Awaitable[Response]]
 

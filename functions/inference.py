@@ -1,8 +1,11 @@
 """From a declared operation to its answer: what every inference function shares."""
 
+from contextlib import AsyncExitStack
+
 from functions.exchange import Exchange
 from functions.http import PlainReply, Reply, WhileClientStays
-from functions.replies import SseReply
+from functions.replies import BytesReply, SseReply
+from functions.uploads import read_form
 from shared.inference.headers import answer_headers
 from shared.inference.operations import Operation
 from shared.inference.request import InferenceRequest, read_request
@@ -11,23 +14,48 @@ from shared.wire.parameters import FORWARDED_HEADERS, body_headers, check_names
 
 async def answer(exchange: Exchange, operation: Operation, model: str | None = None) -> Reply:
     """Runs one call. `model` is the deployment in an Azure-style path, which wins over the body's."""
-    request = await _read(exchange, operation, model)
+    if not operation.multipart:
+        return await _answer(exchange, await _read(exchange, operation, model))
+    async with AsyncExitStack() as uploads:
+        request = await _read_form(exchange, operation, model, uploads)
+        return await _answer(exchange, request, uploads)
+
+
+async def _answer(
+    exchange: Exchange, request: InferenceRequest, uploads: AsyncExitStack | None = None
+) -> Reply:
     inference = exchange.services.inference
     if request.streamed:
         with WhileClientStays(exchange):
             session = await inference.stream(request)
-        return SseReply(session, answer_headers(session.record, session.record.upstream_headers))
+        # A stream may be answered before the provider has the whole upload: the files stay until its end.
+        kept = uploads.pop_all() if uploads is not None else None
+        return SseReply(session, answer_headers(session.record, session.record.upstream_headers), kept)
+    if request.operation.bytes:
+        with WhileClientStays(exchange):
+            download = await inference.download(request)
+        return BytesReply(download, answer_headers(download.record, download.record.upstream_headers))
     with WhileClientStays(exchange):
         answer, record = await inference.answer(request)
-    return PlainReply(answer.body, 200, answer_headers(record, answer.headers))
+    return PlainReply(answer.body, 200, answer_headers(record, answer.headers), answer.content_type)
 
 
 async def _read(exchange: Exchange, operation: Operation, model: str | None) -> InferenceRequest:
     body = await exchange.json_object()
     check_names(body)
-    headers = body_headers(body)
-    for name in FORWARDED_HEADERS:
-        value = exchange.header(name)
-        if value is not None:
-            headers[name] = value
+    headers = {**body_headers(body), **_forwarded(exchange)}
     return read_request(operation, exchange.caller, exchange.request_id, body, headers, model)
+
+
+async def _read_form(
+    exchange: Exchange, operation: Operation, model: str | None, cleanup: AsyncExitStack
+) -> InferenceRequest:
+    form, body = await read_form(exchange, cleanup)
+    check_names(body)
+    headers = _forwarded(exchange)
+    return read_request(operation, exchange.caller, exchange.request_id, body, headers, model, form)
+
+
+def _forwarded(exchange: Exchange) -> dict[str, str]:
+    """The client's headers that travel on."""
+    return {name: value for name in FORWARDED_HEADERS if (value := exchange.header(name)) is not None}

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio
 import orjson
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from shared.errors import ProxyError
+from shared.inference.download import DownloadSession
 from shared.inference.stream import GRACE, StreamSession
 
 JSON_TYPE = "application/json"
@@ -46,11 +50,14 @@ class SseReply(StreamingResponse):
     has is never taken for complete.
     """
 
-    def __init__(self, session: StreamSession, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, session: StreamSession, headers: Mapping[str, str], uploads: AsyncExitStack | None = None
+    ) -> None:
         self.status_code = 200
         self.background = None
         self.raw_headers = _encoded({**_SSE_HEADERS, **headers})
         self._session = session
+        self._uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         watcher = asyncio.create_task(self._close_when_client_leaves(receive))
@@ -65,11 +72,46 @@ class SseReply(StreamingResponse):
         finally:
             watcher.cancel()
             await self._session.close()
+            if self._uploads is not None:
+                await self._uploads.aclose()
 
     async def _close_when_client_leaves(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         await self._session.close()
+
+
+class BytesReply(StreamingResponse):
+    """The bytes of a `DownloadSession`. When they break off, so does the connection, without a proper end."""
+
+    def __init__(self, session: DownloadSession, headers: Mapping[str, str]) -> None:
+        self.status_code = 200
+        self.background = None
+        self.raw_headers = _encoded({"content-type": session.content_type, **headers})
+        self._session = session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sender = asyncio.current_task()
+        watcher = asyncio.create_task(_cancel_when_client_leaves(receive, sender))
+        try:
+            async with asyncio.timeout_at(self._session.deadline + GRACE):
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                async for chunk in self._session.chunks():
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (TimeoutError, OSError, ProxyError, asyncio.CancelledError):
+            return
+        finally:
+            watcher.cancel()
+            with anyio.CancelScope(shield=True):
+                await self._session.close()
+
+
+async def _cancel_when_client_leaves(receive: Receive, sender: "asyncio.Task[None] | None") -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if sender is not None:
+        sender.cancel()
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> PlainReply:

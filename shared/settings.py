@@ -121,6 +121,9 @@ class Settings:
         (), _hosts, "hosts that a model's `endpoint` may name, with `*.` for subdomains; empty allows all"
     )
     max_json_bytes: int = _setting(50 * 1024 * 1024, _whole(1024, 104_857_600), "largest JSON body, in bytes")
+    max_upload_bytes: int = _setting(
+        95 * 1024 * 1024, _whole(1024, 104_857_600), "largest multipart body, in bytes"
+    )
     connect_timeout: float = _setting(10.0, _seconds(0.1, 60), "seconds to connect to a provider")
     first_token_timeout: float = _setting(60.0, _seconds(0.1, 1500), "seconds to a stream's first event")
     idle_timeout: float = _setting(60.0, _seconds(0.1, 1500), "seconds between a stream's events")

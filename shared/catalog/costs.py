@@ -83,15 +83,31 @@ def read_costs(written: Mapping[str, object]) -> Costs | None:
 
 
 def cost_usd(costs: Costs | None, usage: Usage) -> float | None:
-    """Price of a call's tokens in USD; None, never 0, where the model has no price for tokens."""
-    if costs is None or costs.input is None or costs.output is None:
+    """Price of a call in USD: what it used of each thing that the model has a price for.
+
+    None, never 0, where the model has no price for anything that was used.
+    """
+    if costs is None:
         return None
-    cached = min(usage.cached, usage.prompt) if costs.cached_input is not None else 0
-    total = (usage.prompt - cached) * costs.input + usage.completion * costs.output
-    if cached and costs.cached_input is not None:
-        total += cached * costs.cached_input
+    prices: list[float] = []
+    if costs.input is not None and costs.output is not None:
+        prices.append(_tokens_usd(usage, costs.input, costs.output, costs.cached_input))
+    if costs.per_image is not None and usage.images:
+        prices.append(usage.images * costs.per_image)
+    if costs.per_minute is not None and usage.seconds:
+        prices.append(usage.seconds / 60 * costs.per_minute)
+    if costs.per_million_characters is not None and usage.characters:
+        prices.append(usage.characters / 1_000_000 * costs.per_million_characters)
+    if not prices:
+        return None
     # Twelve places are a millionth of a micro-dollar: enough, and without the noise of binary fractions.
-    return round(total, 12)
+    return round(sum(prices), 12)
+
+
+def _tokens_usd(usage: Usage, input: float, output: float, cached_input: float | None) -> float:
+    cached = min(usage.cached, usage.prompt) if cached_input is not None else 0
+    total = (usage.prompt - cached) * input + usage.completion * output
+    return total + cached * (cached_input or 0.0)
 
 
 def _price(name: str, value: object) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shared.catalog.documents import Model
-from shared.errors import InternalError, ProviderTimeout, ProxyError, UpstreamError
+from shared.errors import InternalError, ProviderCredentialRefused, ProviderTimeout, ProxyError, UpstreamError
 from shared.inference.deadlines import Deadlines, deadlines, overall, retries
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.request import InferenceRequest
@@ -124,6 +124,7 @@ class Dispatcher:
             request.streamed,
             request.headers,
             limits.connect,
+            request.form,
         )
 
 
@@ -134,7 +135,8 @@ def _silence(streamed: bool) -> str:
 
 
 def _final(error: ProxyError, attempts: int) -> ProxyError:
-    """Keeps the SDKs from multiplying tries that the proxy has already made."""
-    if attempts > 1 or isinstance(error, ProviderTimeout):
+    """Keeps the SDKs from multiplying tries that the proxy has already made, and those that cannot help."""
+    hopeless = isinstance(error, ProviderTimeout | ProviderCredentialRefused)
+    if attempts > 1 or hopeless or error.code == "insufficient_quota":
         error.headers["x-should-retry"] = "false"
     return error

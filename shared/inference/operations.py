@@ -13,23 +13,45 @@ from shared.wire.chat import (
 )
 from shared.wire.estimate import estimate_prompt
 from shared.wire.events import Reading
+from shared.wire.usage import Usage
+
+
+def _asks_for_stream(body: Json) -> bool:
+    return body.get("stream") is True
+
+
+def _never(body: Json) -> bool:
+    return False
+
+
+def _no_ranges(body: Json) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`name` is the catalog's; `path` is OpenAI's, below `/v1/`.
 
-    `check` is run for every request, `check_ranges` only where OpenAI's own limits hold. `reading` follows a
-    streamed answer. The estimates are in tokens, for a provider that reports no usage.
+    `check` is run for every request, `check_ranges` only where OpenAI's own limits hold. `estimate` counts a
+    request (and its answer, None while there is none) where the provider reports no usage. `streamed` says
+    whether a body asks for events, which `reading` then follows. `multipart` bodies are forms; an answer in
+    `bytes` is relayed as it arrives.
     """
 
     name: str
     path: str
     check: Callable[[Json], None]
-    check_ranges: Callable[[Json], None]
-    reading: Callable[[Json], Reading]
-    estimate_prompt: Callable[[Json], int]
-    estimate_answer: Callable[[Json], int]
+    estimate: Callable[[Json, Json | None], Usage]
+    check_ranges: Callable[[Json], None] = _no_ranges
+    streamed: Callable[[Json], bool] = _never
+    reading: Callable[[Json], Reading] | None = None
+    multipart: bool = False
+    bytes: bool = False
+
+
+def _estimate_chat(body: Json, content: Json | None) -> Usage:
+    completion = estimate_answer(content) if content is not None else 0
+    return Usage(prompt=estimate_prompt(body), completion=completion, estimated=True)
 
 
 CHAT_COMPLETIONS = Operation(
@@ -37,8 +59,8 @@ CHAT_COMPLETIONS = Operation(
     path="chat/completions",
     check=check_chat,
     check_ranges=check_openai_ranges,
+    estimate=_estimate_chat,
+    streamed=_asks_for_stream,
     reading=ChatReading,
-    estimate_prompt=estimate_prompt,
-    estimate_answer=estimate_answer,
 )
 COMPLETIONS = replace(CHAT_COMPLETIONS, path="completions", check=check_completion)

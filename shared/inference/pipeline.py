@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from shared.catalog.cache import CatalogCache
 from shared.catalog.documents import Model
-from shared.errors import ProxyError
+from shared.errors import InternalError, ProxyError
 from shared.inference.deadlines import Deadlines
 from shared.inference.dispatch import Dispatcher
+from shared.inference.download import DownloadSession
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.request import InferenceRequest
 from shared.inference.routing import Plan, Router
@@ -15,7 +16,6 @@ from shared.inference.stream import StreamSession
 from shared.ports import Clock
 from shared.providers.calls import Answer, Call, Provider
 from shared.settings import Settings
-from shared.wire.usage import Usage
 
 
 class Inference:
@@ -46,30 +46,44 @@ class Inference:
             self._ledger.settle(record, error.status, error.code)
             raise
         except asyncio.CancelledError:
-            self._ledger.price(
-                record, Usage(prompt=request.operation.estimate_prompt(request.body), estimated=True)
-            )
+            self._ledger.price(record, request.operation.estimate(request.body, None))
             self._ledger.settle(record, 499, "client_closed_request")
             raise
         except BaseException:
             self._ledger.settle(record, 500, "internal_error")
             raise
         record.dropped = answer.dropped
-        self._ledger.price(record, answer.usage or _estimate(request, answer))
+        self._ledger.price(record, answer.usage or request.operation.estimate(request.body, answer.content))
         self._ledger.settle(record, 200)
         return answer, record
 
     async def stream(self, request: InferenceRequest) -> StreamSession:
         """A streamed call: returns when its 200 may be sent. Raises a `ProxyError` before that."""
+        reading = request.operation.reading
+        if reading is None:
+            raise InternalError
         record = self._ledger.begin(request)
+        plan = await self._settled_plan(request, record)
+        session = StreamSession(
+            self._dispatcher, plan, record, reading, self._ledger, self._settings, self._clock
+        )
+        await session.start()
+        return session
+
+    async def download(self, request: InferenceRequest) -> DownloadSession:
+        """A call that is answered in bytes: returns with the first of them. Raises a `ProxyError` before that."""
+        record = self._ledger.begin(request)
+        plan = await self._settled_plan(request, record)
+        session = DownloadSession(self._dispatcher, plan, record, self._ledger)
+        await session.start()
+        return session
+
+    async def _settled_plan(self, request: InferenceRequest, record: CallRecord) -> Plan:
         try:
-            plan = await self._plan(request, record)
+            return await self._plan(request, record)
         except ProxyError as error:
             self._ledger.settle(record, error.status, error.code)
             raise
-        session = StreamSession(self._dispatcher, plan, record, self._ledger, self._settings, self._clock)
-        await session.start()
-        return session
 
     async def _plan(self, request: InferenceRequest, record: CallRecord) -> Plan:
         catalog = self._catalog.fresh() or await self._catalog.current()
@@ -80,13 +94,3 @@ class Inference:
 
 async def _send(provider: Provider, call: Call, _: Deadlines) -> Answer:
     return await provider.send(call)
-
-
-def _estimate(request: InferenceRequest, answer: Answer) -> Usage:
-    """Tokens by the stated rule, where the provider reported none."""
-    operation = request.operation
-    return Usage(
-        prompt=operation.estimate_prompt(request.body),
-        completion=operation.estimate_answer(answer.content),
-        estimated=True,
-    )

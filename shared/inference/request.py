@@ -7,6 +7,7 @@ from shared import Json
 from shared.access.caller import Caller
 from shared.errors import InvalidValue
 from shared.inference.operations import Operation
+from shared.providers.calls import Form
 from shared.wire.parameters import forwarded_body
 
 MAX_FALLBACKS = 20
@@ -39,6 +40,7 @@ class InferenceRequest:
     steering: Steering = NO_STEERING
     headers: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    form: Form | None = None
 
 
 def read_request(
@@ -48,8 +50,12 @@ def read_request(
     body: Json,
     headers: Mapping[str, str],
     model: str | None = None,
+    form: Form | None = None,
 ) -> InferenceRequest:
-    """Checks a body and takes it apart. `model` is the path's, which wins over the body's."""
+    """Checks a body and takes it apart. `model` is the path's, which wins over the body's.
+
+    The body of a `form` is its fields by name.
+    """
     operation.check(body)
     user = body.get("user")
     return InferenceRequest(
@@ -58,10 +64,11 @@ def read_request(
         request_id=request_id,
         body=forwarded_body(body),
         model=model or body.get("model"),
-        streamed=body.get("stream") is True,
+        streamed=operation.streamed(body),
         steering=read_steering(body),
         headers=headers,
         user=user if isinstance(user, str) else None,
+        form=form,
     )
 
 

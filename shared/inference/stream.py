@@ -6,12 +6,14 @@ anyone still reads.
 """
 
 import asyncio
+import dataclasses
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import anyio
 import orjson
 
+from shared import Json
 from shared.errors import InternalError, ProviderTimeout, ProviderUnreachable, ProxyError
 from shared.inference.deadlines import Deadlines
 from shared.inference.dispatch import Dispatcher
@@ -72,6 +74,7 @@ class StreamSession:
         dispatcher: Dispatcher,
         plan: Plan,
         record: CallRecord,
+        reading: Callable[[Json], Reading],
         ledger: Ledger,
         settings: Settings,
         clock: Clock,
@@ -79,6 +82,7 @@ class StreamSession:
         self.record = record
         self._dispatcher = dispatcher
         self._plan = plan
+        self._reading = reading
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
@@ -206,8 +210,7 @@ class StreamSession:
     async def _open(self, provider: Provider, call: Call, limits: Deadlines) -> Opened:
         try:
             async with asyncio.timeout(limits.first_token):
-                reading = self.record.request.operation.reading(call.body)
-                opened = self._opened = Opened(await provider.open(call), reading, limits)
+                opened = self._opened = Opened(await provider.open(call), self._reading(call.body), limits)
                 try:
                     await opened.begin()
                 except BaseException:
@@ -252,12 +255,12 @@ class StreamSession:
             await opened.close()
 
     def _usage(self, reading: Reading) -> Usage:
+        reported = reading.usage()
+        if reported is not None:
+            return reported
         request = self.record.request
-        return reading.usage() or Usage(
-            prompt=request.operation.estimate_prompt(request.body),
-            completion=tokens_of(reading.characters),
-            estimated=True,
-        )
+        prompt = request.operation.estimate(request.body, None)
+        return dataclasses.replace(prompt, completion=tokens_of(reading.characters))
 
 
 def _release(future: "asyncio.Future[None] | None") -> None:

@@ -2,12 +2,31 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from shared import Json
 from shared.catalog.documents import Model
 from shared.wire.events import Event
 from shared.wire.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file of a multipart request. `content` is a seekable file that several tries may read in turn."""
+
+    field: str
+    filename: str
+    content_type: str
+    content: BinaryIO
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart request: its fields in order, names as the client wrote them, and its files."""
+
+    fields: tuple[tuple[str, str], ...]
+    files: tuple[Upload, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +36,7 @@ class Call:
     `path` is OpenAI's, below `/v1/` (`chat/completions`). `body` is the client's, free of steering fields and with
     the catalog's `default_params` merged; `model` in it is still what the client wrote, and a provider
     replaces it. `body` is shared between tries: a provider copies what it changes. `headers` are those of the
-    client's that may travel on.
+    client's that may travel on. With `form` the request is multipart, and `body` holds its fields by name.
     """
 
     operation: str
@@ -27,13 +46,15 @@ class Call:
     streamed: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     connect_timeout: float = 10.0
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A plain answer. `body` is JSON in OpenAI's format, as bytes; `content` the same, decoded.
 
-    `headers` are what a caller may see of the provider's. `dropped` names parameters that it cannot take.
+    Where an operation answers in text, `content_type` says so and `content` is empty. `headers` are what a
+    caller may see of the provider's. `dropped` names parameters that it cannot take.
     """
 
     body: bytes
@@ -41,6 +62,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
+    content_type: str = "application/json"
 
 
 class Events(Protocol):
@@ -59,6 +81,21 @@ class Events(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Download(Protocol):
+    """An open answer of bytes, relayed as they arrive. Close it whatever happens.
+
+    Iteration ends when the answer is whole; one that breaks off raises a child of `UpstreamError`.
+    """
+
+    headers: Mapping[str, str]
+    dropped: tuple[str, ...]
+    content_type: str
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Provider(Protocol):
     """One way of calling models. Errors are children of `ProxyError`, free of credentials.
 
@@ -71,6 +108,10 @@ class Provider(Protocol):
 
     async def open(self, call: Call) -> Events:
         """A streamed call: returns when the provider accepted it."""
+        ...
+
+    async def download(self, call: Call) -> Download:
+        """A call that is answered in bytes (speech): returns when the provider accepted it."""
         ...
 
     async def probe(self, model: Model) -> bool:

@@ -1,9 +1,9 @@
 """The native lane: upstreams that speak OpenAI's wire format are relayed with almost no work."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import orjson
 
@@ -12,11 +12,13 @@ from shared.catalog.documents import Model
 from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import listing_address, operation_address
-from shared.providers.calls import Answer, Call
+from shared.providers.calls import Answer, Call, Form
 from shared.providers.credentials import credential_header
+from shared.providers.files import SharedReader
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
 from shared.wire.events import Event
+from shared.wire.parameters import STEERING
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
 from shared.wire.usage import read_usage
 
@@ -28,6 +30,9 @@ _USER_AGENT = f"{SERVICE}/{VERSION}"
 _STALE_CONNECTIONS = 8
 """How many closed connections out of the pool are tried before a fresh one must have come up."""
 _DRAIN_SECONDS = 1.0
+
+Body: TypeAlias = "bytes | Callable[[], aiohttp.FormData] | None"
+"""What is sent. A form can be sent once only, so it is made anew for each try."""
 
 
 class OpenAIWire:
@@ -41,6 +46,9 @@ class OpenAIWire:
     async def send(self, call: Call) -> Answer:
         response, secret = await self._post(call)
         body = await _read(response)
+        if call.form is not None and response.content_type != "application/json":
+            headers = visible_headers(response.headers)
+            return Answer(body, {}, headers, content_type=response.headers["Content-Type"])
         content = decode_object(body)
         if content.get("error") and "choices" not in content:
             raise error_in_stream(content["error"], secret)
@@ -52,6 +60,10 @@ class OpenAIWire:
             response.close()
             raise InvalidProviderResponse("The provider answered a streamed call without a stream.")
         return OpenAIEvents(response, secret)
+
+    async def download(self, call: Call) -> "OpenAIDownload":
+        response, _ = await self._post(call)
+        return OpenAIDownload(response)
 
     async def probe(self, model: Model) -> bool:
         """Lists the provider's models, which is free. A compatible server without such a list is alive too."""
@@ -69,14 +81,14 @@ class OpenAIWire:
 
     async def _post(self, call: Call) -> tuple["aiohttp.ClientResponse", str | None]:
         address = operation_address(call.model, call.path)
-        body = upstream_body(call)
+        body = upstream_body(call) if call.form is None else partial(upstream_form, call.form, call.model)
         return await self._exchange("POST", address, body, call.model, call.headers, call.connect_timeout)
 
     async def _exchange(
         self,
         method: str,
         address: str,
-        body: bytes | None,
+        body: Body,
         model: Model,
         forwarded: Mapping[str, str],
         connect_timeout: float,
@@ -86,7 +98,7 @@ class OpenAIWire:
         headers = {"user-agent": _USER_AGENT, "accept-encoding": "identity", **forwarded}
         for name, value in model.parameters.extra_headers.items():
             headers[name.lower()] = value
-        if body is not None:
+        if isinstance(body, bytes):
             headers["content-type"] = "application/json"
         secret = None
         credential = await credential_header(model, self._secrets, self._tokens)
@@ -99,7 +111,7 @@ class OpenAIWire:
         return response, secret
 
     async def _send(
-        self, method: str, url: "URL", body: bytes | None, headers: dict[str, str], connect_timeout: float
+        self, method: str, url: "URL", body: Body, headers: dict[str, str], connect_timeout: float
     ) -> "aiohttp.ClientResponse":
         import aiohttp
 
@@ -111,7 +123,7 @@ class OpenAIWire:
                 return await session.request(
                     method,
                     url,
-                    data=body,
+                    data=body() if callable(body) else body,
                     headers=headers,
                     allow_redirects=False,
                     timeout=_timeout(connect_timeout),
@@ -125,6 +137,35 @@ class OpenAIWire:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise ProviderUnreachable(_unreachable(error)) from None
         raise ProviderUnreachable("The provider closes every connection.")
+
+
+class OpenAIDownload:
+    """An open answer of bytes."""
+
+    dropped: tuple[str, ...] = ()
+
+    def __init__(self, response: "aiohttp.ClientResponse") -> None:
+        self._response = response
+        self.headers: Mapping[str, str] = visible_headers(response.headers)
+        self.content_type = response.headers.get("Content-Type", "application/octet-stream")
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        import aiohttp
+
+        while True:
+            try:
+                chunk = await self._response.content.readany()
+            except (aiohttp.ClientError, OSError):
+                raise ProviderUnreachable("The provider broke off its answer.") from None
+            if not chunk:
+                return
+            yield chunk
+
+    async def aclose(self) -> None:
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 class OpenAIEvents:
@@ -173,7 +214,8 @@ class OpenAIEvents:
             raise InvalidProviderResponse("The provider sent an event that is not an object.")
         if chunk.get("error"):
             raise error_in_stream(chunk["error"], self._secret)
-        return Event(event.data.replace(b"\n", b" ") if b"\n" in event.data else event.data, chunk)
+        data = event.data.replace(b"\n", b" ") if b"\n" in event.data else event.data
+        return Event(data, chunk, event.name)
 
     async def aclose(self) -> None:
         """Gives a finished connection back to the pool; drops every other."""
@@ -196,6 +238,22 @@ def upstream_body(call: Call) -> bytes:
         options = body.get("stream_options")
         body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
     return orjson.dumps(body)
+
+
+def upstream_form(form: Form, model: Model) -> "aiohttp.FormData":
+    """The form as the provider gets it: the client's, but for `model`."""
+    import aiohttp
+
+    made = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+    if not any(name == "model" for name, _ in form.fields):
+        made.add_field("model", model.deployment)
+    for name, value in form.fields:
+        if name not in STEERING:
+            made.add_field(name, model.deployment if name == "model" else value)
+    for file in form.files:
+        reader = SharedReader(file.content)
+        made.add_field(file.field, reader, filename=file.filename, content_type=file.content_type)
+    return made
 
 
 def decode_object(body: bytes) -> Json:

@@ -11,6 +11,7 @@ from shared import Json
 class Usage:
     """Tokens of one call. `cached` is part of `prompt`, `reasoning` part of `completion`.
 
+    `images`, `seconds` (of audio) and `characters` (of spoken text) are what has a price of its own.
     `estimated` says that the provider reported none and the proxy counted by its own rule.
     """
 
@@ -19,13 +20,17 @@ class Usage:
     cached: int = 0
     reasoning: int = 0
     estimated: bool = False
+    images: int = 0
+    seconds: float = 0.0
+    characters: int = 0
 
     @property
     def total(self) -> int:
         return self.prompt + self.completion
 
     def record(self) -> Json:
-        return {
+        """As it is kept; images, seconds and characters only where there are any."""
+        record: Json = {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.completion,
             "total_tokens": self.total,
@@ -33,6 +38,9 @@ class Usage:
             "reasoning_tokens": self.reasoning,
             "estimated": self.estimated,
         }
+        others = {"images": self.images, "seconds": self.seconds, "characters": self.characters}
+        record.update({name: value for name, value in others.items() if value})
+        return record
 
 
 def read_usage(reported: Any) -> Usage | None:

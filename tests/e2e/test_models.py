@@ -59,7 +59,9 @@ async def test_a_listed_model_says_more_than_openais_fields(openai: AsyncOpenAI)
 async def test_an_id_of_any_characters_is_found_and_answers(
     world: World, openai: AsyncOpenAI, upstream: OpenAIUpstream, id: str
 ) -> None:
-    await world.proxy.add_model(id, upstream.url, code="gpt-4o-mini", parameters={"secret_name": "UPSTREAM_KEY"})
+    await world.proxy.add_model(
+        id, upstream.url, code="gpt-4o-mini", parameters={"secret_name": "UPSTREAM_KEY"}
+    )
     assert (await openai.models.retrieve(id)).id == id
     assert id in {model.id async for model in openai.models.list()}
     answer = await openai.chat.completions.create(model=id, messages=ASKED)

@@ -34,7 +34,7 @@ async def test_an_id_of_the_clients_own_is_kept_and_finds_the_record(
     assert answer._request_id == own
     record = next(record for record in await world.proxy.requests() if record["request_id"] == own)
     assert answer.usage is not None
-    assert record["total_tokens"] == answer.usage.total_tokens
+    assert record["usage"]["total_tokens"] == answer.usage.total_tokens
 
 
 async def test_a_streams_headers_are_there_before_its_end(openai: AsyncOpenAI, model: str) -> None:
@@ -51,13 +51,14 @@ async def test_a_streams_headers_are_there_before_its_end(openai: AsyncOpenAI, m
 
 
 async def test_completions_are_written_plain_and_streamed(openai: AsyncOpenAI, model: str) -> None:
-    plain = await openai.completions.create(model=model, prompt="Once upon a time")
+    plain = await openai.completions.create(model=model, prompt="Once upon a time", max_tokens=200)
     assert plain.object == "text_completion"
     assert plain.choices[0].text
     assert plain.choices[0].finish_reason == "stop"
     stream = await openai.completions.create(
         model=model,
         prompt="Once upon a time",
+        max_tokens=200,
         stream=True,
         stream_options={"include_usage": True},
     )

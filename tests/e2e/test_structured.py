@@ -124,9 +124,7 @@ async def test_streamed_tool_calls_are_parsed_into_the_callers_types(openai: Asy
     assert isinstance(call.function.parsed_arguments, FindHotel)
 
 
-async def test_the_choice_of_tools_is_honoured(
-    openai: AsyncOpenAI, model: str
-) -> None:
+async def test_the_choice_of_tools_is_honoured(openai: AsyncOpenAI, model: str) -> None:
     tools = [pydantic_function_tool(GetWeather), pydantic_function_tool(FindHotel)]
     alone = await openai.chat.completions.create(
         model=model, messages=ASKED, tools=tools, tool_choice="required", parallel_tool_calls=False

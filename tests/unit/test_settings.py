@@ -25,6 +25,7 @@ WRONG = {
     "LLMPROXY_KEY_VAULT_URL": ["vault.azure.net", "ftp://vault", "http://10.0.0.1/", "https://u@vault/"],
     "LLMPROXY_REQUIRE_KEYS": ["maybe", "2"],
     "LLMPROXY_MAX_JSON_BYTES": ["many", "0", "-5", "1e6", "5 MB", "104857601", ""],
+    "LLMPROXY_MAX_UPLOAD_BYTES": ["many", "0", "-5", "1e6", "5 MB", "104857601", ""],
     "LLMPROXY_CONNECT_TIMEOUT": ["soon", "0", "-1", "61", "nan", "inf"],
     "LLMPROXY_FIRST_TOKEN_TIMEOUT": ["0", "1501"],
     "LLMPROXY_IDLE_TIMEOUT": ["0", "1501"],

@@ -9,7 +9,7 @@ from shared import Json
 from shared.catalog.documents import Model
 from shared.errors import UnsupportedOperation
 from shared.ports import Clock
-from shared.providers.calls import Answer, Call
+from shared.providers.calls import Answer, Call, Download
 from shared.providers.demo.chat import ChatCompletion
 from shared.providers.demo.completions import Completion
 from shared.providers.demo.operation import Operation, Question
@@ -43,6 +43,10 @@ class DemoProvider:
     async def open(self, call: Call) -> "DemoEvents":
         operation = self._operation(call)
         return DemoEvents(operation.chunks(), self._pause, operation.dropped)
+
+    async def download(self, call: Call) -> Download:
+        """Nothing here answers in bytes."""
+        raise UnsupportedOperation(f"The demo provider does not do {call.path}.", param="model")
 
     async def probe(self, model: Model) -> bool:
         """It is as alive as the process."""

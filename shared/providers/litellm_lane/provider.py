@@ -9,7 +9,7 @@ import orjson
 from shared.catalog.documents import Model
 from shared.errors import UnsupportedOperation
 from shared.ports import SecretStore, TokenSource
-from shared.providers.calls import Answer, Call, Events
+from shared.providers.calls import Answer, Call, Download, Events
 from shared.providers.http_client import HttpClient
 from shared.providers.litellm_lane.addresses import AddressGuard
 from shared.providers.litellm_lane.answers import faithful_answer, plain_answer
@@ -115,6 +115,10 @@ class LiteLLMProvider:
             return _explained(module, made, error)
 
         return LiteLLMEvents(wrapper, source, call=call, made=made, explain=explain)
+
+    async def download(self, call: Call) -> Download:
+        """Nothing here answers in bytes."""
+        raise UnsupportedOperation(f"The model '{call.model.id}' does not do {call.path}.", param="model")
 
     async def probe(self, model: Model) -> bool:
         """Logs in (Vertex AI) or lists models; providers that only litellm knows cannot be asked for free."""

@@ -13,7 +13,7 @@ from shared.clock import ManualClock
 from shared.errors import CatalogUnavailable, SecretNotFound, SecretsUnavailable, UnsupportedOperation
 from shared.health.marks import Mark
 from shared.health.stored import read_marks
-from shared.providers.calls import Answer, Call, Events
+from shared.providers.calls import Answer, Call, Download, Events
 from tests.unit.access.worlds import Outages
 
 
@@ -62,6 +62,9 @@ class ScriptedProvider:
         self.gate.set()
         self.latency = latency
         self._clock = clock
+
+    async def download(self, call: Call) -> Download:
+        raise AssertionError("health asks for no bytes")
 
     async def probe(self, model: Model) -> bool:
         self.probed.append(model.id)

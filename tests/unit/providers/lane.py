@@ -9,7 +9,7 @@ from shared import Json
 from shared.catalog.documents import Model, parse_document
 from shared.errors import SecretNotFound
 from shared.providers.calls import Answer, Call
-from shared.providers.litellm import LiteLLMProvider
+from shared.providers.litellm_lane.provider import LiteLLMProvider
 from tests.upstreams.anthropic import AnthropicUpstream
 from tests.upstreams.google import GoogleUpstream
 from tests.upstreams.google_login import GoogleLogin

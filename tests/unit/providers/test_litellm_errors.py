@@ -21,9 +21,9 @@ from shared.errors import (
     ProviderUnreachable,
     ProxyError,
 )
-from shared.providers.litellm_errors import KINDS, proxy_error
-from shared.providers.litellm_library import LiteLLMLibrary
-from shared.providers.litellm_words import clean, readable
+from shared.providers.litellm_lane.errors import KINDS, proxy_error
+from shared.providers.litellm_lane.library import LiteLLMLibrary
+from shared.providers.litellm_lane.words import clean, readable
 from tests.unit.providers.lane import KEY, QUESTION, Lane
 from tests.upstreams.anthropic import anthropic_error
 from tests.upstreams.behaviours import Reply

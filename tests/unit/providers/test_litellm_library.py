@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ProviderUnreachable
-from shared.providers.litellm_addresses import AddressGuard
-from shared.providers.litellm_library import LiteLLMLibrary
+from shared.providers.litellm_lane.addresses import AddressGuard
+from shared.providers.litellm_lane.library import LiteLLMLibrary
 from tests.unit.providers.lane import Lane
 
 IMPORT = """
 import asyncio, os, sys
-from shared.providers.litellm_library import LiteLLMLibrary
+from shared.providers.litellm_lane.library import LiteLLMLibrary
 
 reached = []
 

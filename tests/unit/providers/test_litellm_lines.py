@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from shared.errors import InvalidProviderResponse, ProviderServerError, ProviderUnreachable
-from shared.providers.litellm_lines import CheckedLines
+from shared.providers.litellm_lane.lines import CheckedLines
 
 EVENTS = ['data: {"a": 1}', "", "event: message", 'data: {"b": [1, 2]}', ""]
 

@@ -80,7 +80,7 @@ async def test_a_sick_provider_fails_its_probe(lane: Lane) -> None:
 
 def test_the_lane_is_imported_without_litellm_or_google() -> None:
     code = (
-        "import sys, shared.providers.litellm; "
+        "import sys, shared.providers.litellm_lane.provider; "
         "heavy = {'litellm', 'openai', 'google.auth', 'aiohttp', 'httpx'} & sys.modules.keys(); "
         "print(sorted(heavy))"
     )

@@ -10,7 +10,7 @@ import pytest
 from shared.errors import InvalidValue, ProviderUnavailable, UnsupportedParameter
 from shared.providers.calls import Call
 from shared.providers.credentials import COGNITIVE_SERVICES_SCOPE
-from shared.providers.litellm_arguments import credentials
+from shared.providers.litellm_lane.arguments import credentials
 from tests.unit.providers.lane import CITY, EMAIL, KEY, PIXEL, QUESTION, WEATHER, Lane
 from tests.upstreams.google_login import token_of
 

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidValue, MissingParameter, UnsupportedParameter
 from shared.providers.calls import Answer
-from shared.providers.litellm_text import TextEvents
+from shared.providers.litellm_lane.text import TextEvents
 from tests.unit.providers.lane import Lane
 from tests.upstreams.behaviours import StreamReply
 
