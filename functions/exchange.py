@@ -58,28 +58,38 @@ class Exchange:
         return self._body
 
     async def _read_body(self, limit: int) -> bytes:
-        parts = [part async for part in self.parts(limit)]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        part, more = await self._receive(0, limit)
+        if not more:
+            return part
+        parts, size = [part], len(part)
+        while more:
+            part, more = await self._receive(size, limit)
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
 
     async def parts(self, limit: int) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises `RequestTooLarge` as soon as it is over the limit, and `ClientGone`."""
-        length = self._headers.get(b"content-length")
-        if length is not None and length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
-        receive = self.request.receive
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            part = message.get("body", b"")
+        size, more = 0, True
+        while more:
+            part, more = await self._receive(size, limit)
             size += len(part)
-            if size > limit:
-                raise _too_large(limit)
             if part:
                 yield part
-            if not message.get("more_body", False):
-                return
+
+    async def _receive(self, received: int, limit: int) -> tuple[bytes, bool]:
+        """The next part of the body, and whether more may come."""
+        if not received:
+            length = self._headers.get(b"content-length")
+            if length is not None and length.isdigit() and int(length) > limit:
+                raise _too_large(limit)
+        message = await self.request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part: bytes = message.get("body", b"")
+        if received + len(part) > limit:
+            raise _too_large(limit)
+        return part, message.get("more_body", False)
 
     async def json_object(self) -> Json:
         """The body as a JSON object. Raises `InvalidJson`."""

@@ -1,5 +1,6 @@
 """Where a model's provider is called: base addresses of everything that speaks OpenAI's wire format."""
 
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from shared.catalog.documents import Model
@@ -19,6 +20,7 @@ def openai_base(model: Model) -> str:
     return endpoint if urlsplit(endpoint).path else endpoint + "/v1"
 
 
+@lru_cache(maxsize=1024)
 def operation_address(model: Model, path: str) -> str:
     """The address of one operation, `path` as below `/v1/` (`chat/completions`), for a native model type."""
     if model.provider != "Azure":

@@ -6,8 +6,7 @@ import socket
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from typing import TYPE_CHECKING
 
 from shared.catalog.endpoints import refuse_address
 from shared.errors import ProviderUnreachable
@@ -15,7 +14,8 @@ from shared.errors import ProviderUnreachable
 if TYPE_CHECKING:
     import aiohttp
     from aiohttp.abc import AbstractResolver, ResolveResult
-    from aiohttp.connector import AddrInfoType, Connection
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import AddrInfoType
     from aiohttp.tracing import Trace
 
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Sent:
     """What became known of one request: whether it went out on a connection that had been used before."""
 
-    reused: bool = False
+    reused: bool = True
 
 
 sending: ContextVar[Sent | None] = ContextVar("sending", default=None)
@@ -91,25 +91,15 @@ def _make_session(
             await self._inner.close()
 
     class Connector(aiohttp.TCPConnector):
-        """Knows which of its connections have been used before: only those may have been closed meanwhile."""
+        """Tells when it makes a connection: only one that was used before may have been closed meanwhile."""
 
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self._used: WeakSet[object] = WeakSet()
-
-        async def connect(
+        async def _create_connection(
             self, req: aiohttp.ClientRequest, traces: "list[Trace]", timeout: aiohttp.ClientTimeout
-        ) -> "Connection":
-            connection = await super().connect(req, traces, timeout)
+        ) -> "ResponseHandler":
             sent = sending.get()
-            if connection.protocol in self._used:
-                if sent is not None:
-                    sent.reused = True
-            elif connection.protocol is not None:
-                self._used.add(connection.protocol)
-                if sent is not None:
-                    sent.reused = False
-            return connection
+            if sent is not None:
+                sent.reused = False
+            return await super()._create_connection(req, traces, timeout)
 
     return aiohttp.ClientSession(
         connector=Connector(

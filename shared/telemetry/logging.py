@@ -4,8 +4,10 @@ import atexit
 import contextlib
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, TextIO, TypedDict, Unpack
 
 import orjson
@@ -20,6 +22,7 @@ LINE_DELAY = 0.1
 MOST_LINES = 200
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+_LEVELS = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error"}
 
 
 class Fields(TypedDict, total=False):
@@ -206,16 +209,25 @@ def _replace_filter(target: logging.Handler | logging.Logger, new: logging.Filte
 
 
 def _emit(logger: logging.Logger, level: int, event: str, fields: Fields) -> None:
-    record = logging.LogRecord(logger.name, level, "", 0, "", (), None)
-    record.msg = _line(record.created, level, logger.name, event, fields)
+    created = time.time()
+    record = logging.LogRecord.__new__(logging.LogRecord)
+    record.__dict__.update(_blank_record(logger.name, level))
+    record.created, record.msecs = created, created % 1 * 1000
+    record.msg = _line(created, level, logger.name, event, fields)
     setattr(record, OWN_RECORD, event)
     logger.handle(record)
+
+
+@lru_cache(maxsize=64)
+def _blank_record(logger: str, level: int) -> dict[str, object]:
+    """What all records of a logger have in common: to find that out again for each costs more than the line."""
+    return logging.LogRecord(logger, level, "", 0, "", (), None).__dict__
 
 
 def _line(created: float, level: int, logger: str, event: str, fields: Fields) -> str:
     line: dict[str, object] = {
         "time": iso(created),
-        "level": logging.getLevelName(level).lower(),
+        "level": _LEVELS.get(level) or logging.getLevelName(level).lower(),
         "logger": logger,
         "event": event,
         **fields,
@@ -223,12 +235,22 @@ def _line(created: float, level: int, logger: str, event: str, fields: Fields) -
     for name in SCRUBBED_FIELDS:
         text = line.get(name)
         if text is not None:
-            line[name] = scrub(_described(text))
+            line[name] = _clean_name(text) if type(text) is str and len(text) < 256 else _clean(text)
     try:
         return orjson.dumps(line, default=_described, option=orjson.OPT_NON_STR_KEYS).decode()
     except (TypeError, ValueError, RecursionError):
         # A number over 64 bits, half a surrogate pair, a circle: rare, and no reason to lose the line.
         return orjson.dumps({name: _described(value) for name, value in line.items()}).decode()
+
+
+def _clean(value: object) -> str:
+    return scrub(_described(value))
+
+
+@lru_cache(maxsize=1024)
+def _clean_name(text: str) -> str:
+    """Models and paths come again and again."""
+    return _clean(text)
 
 
 def _described(value: object) -> str:
