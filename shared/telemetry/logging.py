@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, TextIO, TypedDict, Unpack
+from typing import Any, NamedTuple, TextIO, TypedDict, Unpack
 
 import orjson
 
@@ -19,7 +20,7 @@ ROOT = "llmproxy"
 """The logger above all of ours: `logging.getLogger("llmproxy.catalog")`."""
 
 LINE_DELAY = 0.1
-MOST_LINES = 200
+MOST_LINES = 64
 
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 _LEVELS = {DEBUG: "debug", INFO: "info", WARNING: "warning", ERROR: "error"}
@@ -141,40 +142,79 @@ class LineFormatter(logging.Formatter):
         return _line(record.created, record.levelno, record.name, "log", fields)
 
 
+class _Event(NamedTuple):
+    """A line of ours that is not written out yet."""
+
+    created: float
+    level: int
+    logger: str
+    name: str
+    fields: Fields
+
+    def record(self) -> logging.LogRecord:
+        """What a handler of the `logging` package gets; its text is the line."""
+        record = logging.LogRecord.__new__(logging.LogRecord)
+        record.__dict__.update(_blank_record(self.logger, self.level))
+        record.created, record.msecs = self.created, self.created % 1 * 1000
+        record.msg = _line(self.created, self.level, self.logger, self.name, self.fields)
+        setattr(record, OWN_RECORD, self.name)
+        return record
+
+
 class _LineHandler(logging.Handler):
-    """Writes lines together, at most `LINE_DELAY` seconds late; a warning or worse at once, with what waits."""
+    """Writes lines together, at most `LINE_DELAY` seconds late; a warning or worse at once, with what waits.
+
+    An event of ours waits as it is: to write out many in one go costs less than writing out each in the
+    middle of its request.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self.setFormatter(LineFormatter())
         self._stream = stream
-        self._waiting: list[str] = []
+        self._waiting: deque[_Event | str] = deque()
         self._timer: threading.Timer | None = None
         atexit.register(self.flush)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._waiting.append(self.format(record))
+            self._take(self.format(record), record.levelno)
         except Exception:
             self.handleError(record)
-            return
-        if record.levelno >= WARNING or len(self._waiting) >= MOST_LINES:
+
+    def take(self, event: _Event) -> None:
+        """Keeps an event of ours until the next flush."""
+        self._take(event, event.level)
+
+    def _take(self, line: _Event | str, level: int) -> None:
+        self._waiting.append(line)
+        if level >= WARNING or len(self._waiting) >= MOST_LINES:
             self.flush()
         elif self._timer is None:
-            self._timer = threading.Timer(LINE_DELAY, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = timer = threading.Timer(LINE_DELAY, self._flush_in_time)
+            timer.daemon = True
+            timer.start()
 
     def flush(self) -> None:
         with self.lock or contextlib.nullcontext():
-            lines, self._waiting = self._waiting, []
-            timer, self._timer = self._timer, None
-            if timer is not None:
-                timer.cancel()
+            lines = []
+            while self._waiting:
+                line = self._waiting.popleft()
+                with contextlib.suppress(Exception):  # one line must not cost the others
+                    lines.append(line if isinstance(line, str) else self._written_out(line))
             if lines:
                 with contextlib.suppress(OSError, ValueError):
                     self._stream.write("\n".join(lines) + "\n")
                     self._stream.flush()
+
+    def _flush_in_time(self) -> None:
+        self._timer = None
+        self.flush()
+
+    def _written_out(self, event: _Event) -> str:
+        record = event.record()
+        self.filter(record)
+        return record.getMessage()
 
     def close(self) -> None:
         self.flush()
@@ -209,13 +249,12 @@ def _replace_filter(target: logging.Handler | logging.Logger, new: logging.Filte
 
 
 def _emit(logger: logging.Logger, level: int, event: str, fields: Fields) -> None:
-    created = time.time()
-    record = logging.LogRecord.__new__(logging.LogRecord)
-    record.__dict__.update(_blank_record(logger.name, level))
-    record.created, record.msecs = created, created % 1 * 1000
-    record.msg = _line(created, level, logger.name, event, fields)
-    setattr(record, OWN_RECORD, event)
-    logger.handle(record)
+    noted = _Event(time.time(), level, logger.name, event, fields)
+    handlers = logger.root.handlers
+    if len(handlers) == 1 and type(handlers[0]) is _LineHandler and not logger.handlers:
+        handlers[0].take(noted)
+    else:
+        logger.handle(noted.record())
 
 
 @lru_cache(maxsize=64)

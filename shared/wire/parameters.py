@@ -110,6 +110,7 @@ def storage_addresses(body: Json) -> Iterator[str]:
             yield from _walk(name, value)
 
 
+_PLAIN_MESSAGE = frozenset(("role", "content"))
 _TEXT_FIELDS = frozenset(("text", "arguments", "name", "description", "role", "refusal", "title"))
 
 
@@ -119,10 +120,16 @@ def _walk(path: str, value: Any) -> Iterator[str]:
             yield path
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(f"{path}[{index}]", item)
+            if not _is_plain_message(item):
+                yield from _walk(f"{path}[{index}]", item)
     elif isinstance(value, dict):
         plain_message = isinstance(value.get("role"), str) and isinstance(value.get("content"), str)
         for name, item in value.items():
             if name in _TEXT_FIELDS or (plain_message and name == "content"):
                 continue
             yield from _walk(f"{path}.{name}", item)
+
+
+def _is_plain_message(value: Any) -> bool:
+    """Whether it is a message of text and nothing else, as most are: there is nothing in it to walk."""
+    return type(value) is dict and value.keys() == _PLAIN_MESSAGE and type(value["content"]) is str
