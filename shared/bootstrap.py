@@ -27,6 +27,7 @@ from shared.providers.registry import Loadable, Providers
 from shared.secrets import PROXY_SECRETS, CachedSecrets
 from shared.services import Services
 from shared.settings import Settings
+from shared.signed_ids import SignedIds
 from shared.usage.recorder import UsageRecorder
 from shared.usage.report import UsageReport
 
@@ -74,6 +75,7 @@ def build_services(
         clock=clock,
         store=store,
         secrets=secrets,
+        signed_ids=SignedIds(secrets),
         catalog=catalog,
         models=ModelAdmin(
             store, catalog, audit, projects, clock, settings, status=_model_status(catalog, health)

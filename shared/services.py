@@ -17,6 +17,7 @@ from shared.inference.pipeline import Inference
 from shared.ports import Clock, DocumentStore
 from shared.secrets import CachedSecrets
 from shared.settings import Settings
+from shared.signed_ids import SignedIds
 from shared.usage.recorder import UsageRecorder
 from shared.usage.report import UsageReport
 
@@ -29,6 +30,7 @@ class Services:
     clock: Clock
     store: DocumentStore
     secrets: CachedSecrets
+    signed_ids: SignedIds
     catalog: CatalogCache
     models: ModelAdmin
     keys: KeyRing
