@@ -14,7 +14,7 @@ from shared.wire.parameters import FORWARDED_HEADERS, body_headers, check_names
 
 async def answer(exchange: Exchange, operation: Operation, model: str | None = None) -> Reply:
     """Runs one call. `model` is the deployment in an Azure-style path, which wins over the body's."""
-    if not operation.multipart:
+    if not operation.multipart or (operation.json and _is_json(exchange)):
         return await _answer(exchange, await _read(exchange, operation, model))
     async with AsyncExitStack() as uploads:
         request = await _read_form(exchange, operation, model, uploads)
@@ -38,6 +38,10 @@ async def _answer(
     with WhileClientStays(exchange):
         answer, record = await inference.answer(request)
     return PlainReply(answer.body, 200, answer_headers(record, answer.headers), answer.content_type)
+
+
+def _is_json(exchange: Exchange) -> bool:
+    return (exchange.header("content-type") or "").lower().startswith("application/json")
 
 
 async def _read(exchange: Exchange, operation: Operation, model: str | None) -> InferenceRequest:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shared import Json
+from shared.providers.calls import Answer, Form
 from shared.wire.chat import (
     ChatReading,
     check_chat,
@@ -28,14 +29,20 @@ def _no_ranges(body: Json) -> None:
     return None
 
 
+def _no_files(form: Form) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`name` is the catalog's; `path` is OpenAI's, below `/v1/`.
 
     `check` is run for every request, `check_ranges` only where OpenAI's own limits hold. `estimate` counts a
     request (and its answer, None while there is none) where the provider reports no usage. `streamed` says
-    whether a body asks for events, which `reading` then follows. `multipart` bodies are forms; an answer in
-    `bytes` is relayed as it arrives.
+    whether a body asks for events, which `reading` then follows. `multipart` bodies are forms, whose files
+    `check_form` sees (`check` their fields by name), or with `json` JSON as well; an answer in `bytes` is relayed
+    as it arrives. `measure` says what a plain answer used where that is more than its tokens: it takes the
+    request's body, its form and the answer.
     """
 
     name: str
@@ -46,6 +53,9 @@ class Operation:
     streamed: Callable[[Json], bool] = _never
     reading: Callable[[Json], Reading] | None = None
     multipart: bool = False
+    json: bool = False
+    check_form: Callable[[Form], None] = _no_files
+    measure: Callable[[Json, Form | None, Answer], Usage] | None = None
     bytes: bool = False
 
 

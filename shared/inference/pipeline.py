@@ -16,6 +16,7 @@ from shared.inference.stream import StreamSession
 from shared.ports import Clock
 from shared.providers.calls import Answer, Call, Provider
 from shared.settings import Settings
+from shared.wire.usage import Usage
 
 
 class Inference:
@@ -53,7 +54,7 @@ class Inference:
             self._ledger.settle(record, 500, "internal_error")
             raise
         record.dropped = answer.dropped
-        self._ledger.price(record, answer.usage or request.operation.estimate(request.body, answer.content))
+        self._ledger.price(record, _used(request, answer))
         self._ledger.settle(record, 200)
         return answer, record
 
@@ -90,6 +91,13 @@ class Inference:
         plan = self._router.plan(catalog, request)
         record.model = plan.first
         return plan
+
+
+def _used(request: InferenceRequest, answer: Answer) -> Usage:
+    measure = request.operation.measure
+    if measure is not None:
+        return measure(request.body, request.form, answer)
+    return answer.usage or request.operation.estimate(request.body, answer.content)
 
 
 async def _send(provider: Provider, call: Call, _: Deadlines) -> Answer:

@@ -57,6 +57,8 @@ def read_request(
     The body of a `form` is its fields by name.
     """
     operation.check(body)
+    if form is not None:
+        operation.check_form(form)
     user = body.get("user")
     return InferenceRequest(
         operation=operation,

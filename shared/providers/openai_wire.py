@@ -30,6 +30,8 @@ _USER_AGENT = f"{SERVICE}/{VERSION}"
 _STALE_CONNECTIONS = 8
 """How many closed connections out of the pool are tried before a fresh one must have come up."""
 _DRAIN_SECONDS = 1.0
+_USAGE_ASKED = ("chat/completions", "completions")
+"""Streams that carry usage only where it is asked for."""
 
 Body: TypeAlias = "bytes | Callable[[], aiohttp.FormData] | None"
 """What is sent. A form can be sent once only, so it is made anew for each try."""
@@ -234,7 +236,7 @@ class OpenAIEvents:
 def upstream_body(call: Call) -> bytes:
     """The body as the provider gets it: the client's, but for `model` and, on streams, the wish for usage."""
     body: Json = {**call.body, "model": call.model.deployment}
-    if call.streamed and call.model.parameters.stream_usage:
+    if call.streamed and call.path in _USAGE_ASKED and call.model.parameters.stream_usage:
         options = body.get("stream_options")
         body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
     return orjson.dumps(body)
