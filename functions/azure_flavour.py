@@ -3,7 +3,7 @@
 One function for all of them, so that no two routes overlap. `api-version` is accepted and means nothing here.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import azure.functions as func
@@ -34,7 +34,7 @@ def blueprint(services: Services) -> func.Blueprint:
 
     @bp.function_name("azure_flavour")
     @bp.route(route="openai/{*rest}", methods=METHODS)
-    @endpoint(services, *(method for method in METHODS if method != "OPTIONS"), access="inference")
+    @endpoint(services, *METHODS, access="inference", methods_at=_methods)
     async def azure_flavour(exchange: Exchange) -> Reply:
         rest = exchange.raw_path_param("rest")
         target = find_target(rest)
@@ -45,6 +45,11 @@ def blueprint(services: Services) -> func.Blueprint:
         return await target.answer(exchange)
 
     return bp
+
+
+def _methods(exchange: Exchange) -> Sequence[str]:
+    target = find_target(exchange.raw_path_param("rest"))
+    return METHODS if target is None else target.methods
 
 
 def find_target(rest: str) -> Target | None:

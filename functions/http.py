@@ -3,15 +3,16 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Literal, TypeAlias
 
 import orjson
 from azurefunctions.extensions.http.fastapi import Request, Response
 
+from functions.cors import cors_of
 from functions.exchange import Exchange
-from functions.replies import BytesReply, PlainReply, SseReply, json_response
+from functions.replies import PlainReply, Reply, SseReply, empty_response, json_response
 from shared import VERSION
 from shared.access.caller import ANONYMOUS, Caller
 from shared.access.credentials import presented_key
@@ -26,7 +27,7 @@ from shared.errors import (
 from shared.services import Services
 from shared.telemetry.logging import log_event
 
-__all__ = ["METHODS", "Access", "Exchange", "PlainReply", "SseReply", "endpoint", "json_response"]
+__all__ = ["METHODS", "Access", "Exchange", "PlainReply", "Reply", "SseReply", "endpoint", "json_response"]
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """Every method: the host answers one that no function takes with an empty 404."""
@@ -34,7 +35,6 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 Access: TypeAlias = Literal["open", "user", "admin", "inference"]
 """Who may call: anyone, any key, an administrator's key; `inference` is any key, or none where keys are off."""
 
-Reply: TypeAlias = PlainReply | SseReply | BytesReply
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
 Function: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -46,9 +46,19 @@ _VERSION_HEADER = (b"x-llmproxy-version", VERSION.encode())
 _logger = logging.getLogger("llmproxy.http")
 
 
-def endpoint(services: Services, *methods: str, access: Access) -> Callable[[Handler], Function]:
-    """Makes a handler into the function that Azure calls. Whatever goes wrong ends in OpenAI's envelope."""
+def endpoint(
+    services: Services,
+    *methods: str,
+    access: Access,
+    methods_at: Callable[[Exchange], Sequence[str]] | None = None,
+) -> Callable[[Handler], Function]:
+    """Makes a handler into the function that Azure calls. Whatever goes wrong ends in OpenAI's envelope.
+
+    `OPTIONS` needs no key and is answered here; `methods_at` says which methods an address takes, where a function
+    has addresses that differ in that.
+    """
     allowed = ", ".join(methods)
+    cors = cors_of(services.settings)
 
     def decorate(handler: Handler) -> Function:
         async def function(req: Request) -> Response:
@@ -56,10 +66,11 @@ def endpoint(services: Services, *methods: str, access: Access) -> Callable[[Han
             try:
                 if not services.prepared:
                     await services.prepare()
-                if exchange.method not in methods and exchange.method != "OPTIONS":
+                if exchange.method == "OPTIONS":
+                    here = allowed if methods_at is None else ", ".join(methods_at(exchange))
+                    reply: Reply = empty_response(204, {"allow": here})
+                elif exchange.method not in methods:
                     raise MethodNotAllowed(exchange.method, allowed)
-                if exchange.method == "OPTIONS" and "OPTIONS" not in methods:
-                    reply: Reply = PlainReply(b"", 204, {"allow": allowed})
                 else:
                     if access != "open":
                         exchange.caller = await authenticate(exchange, access)
@@ -71,7 +82,10 @@ def endpoint(services: Services, *methods: str, access: Access) -> Callable[[Han
             except Exception:
                 _logger.exception("unhandled error in %s, request %s", handler.__name__, exchange.request_id)
                 reply = error_reply(InternalError())
-            return finish(exchange, reply)
+            finish(exchange, reply)
+            if cors is not None:
+                cors.add_headers(exchange, reply)
+            return reply
 
         function.__name__ = handler.__name__
         function.__qualname__ = handler.__qualname__
@@ -103,7 +117,7 @@ def error_reply(error: ProxyError) -> PlainReply:
     return PlainReply(orjson.dumps(error.envelope()), error.status, error.headers)
 
 
-def finish(exchange: Exchange, reply: Reply) -> Reply:
+def finish(exchange: Exchange, reply: Reply) -> None:
     """Adds what every answer carries, and logs the request."""
     elapsed = (exchange.services.clock.monotonic() - exchange.started) * 1000
     reply.raw_headers += (
@@ -124,7 +138,6 @@ def finish(exchange: Exchange, reply: Reply) -> Reply:
             key_id=exchange.caller.key_id,
             duration_ms=round(elapsed, 1),
         )
-    return reply
 
 
 class WhileClientStays:

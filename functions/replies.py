@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import orjson
@@ -107,6 +107,9 @@ class BytesReply(StreamingResponse):
                 await self._session.close()
 
 
+Reply: TypeAlias = PlainReply | SseReply | BytesReply
+
+
 async def _cancel_when_client_leaves(receive: Receive, sender: "asyncio.Task[None] | None") -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -117,6 +120,13 @@ async def _cancel_when_client_leaves(receive: Receive, sender: "asyncio.Task[Non
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> PlainReply:
     """JSON with a status. Raises `TypeError` for what is no JSON."""
     return PlainReply(orjson.dumps(content), status, headers)
+
+
+def empty_response(status: int, headers: Mapping[str, str]) -> PlainReply:
+    """An answer without content: 204 and 304 have neither a length nor a type (RFC 9110, 8.6)."""
+    reply = PlainReply(b"", status)
+    reply.raw_headers = _encoded(headers)
+    return reply
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

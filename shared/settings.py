@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,8 @@ from shared.errors import SettingError
 
 PREFIX = "LLMPROXY_"
 _LOCAL_DIR = Path(".local")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
+_OWN_PORTS = {"https": 443, "http": 80}
 
 
 def _flag(text: str) -> bool:
@@ -76,6 +79,28 @@ def _hosts(text: str) -> tuple[str, ...]:
     return tuple(part.strip().lower().rstrip(".") for part in text.split(",") if part.strip())
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    """Origins as browsers write them: in lower case, without a path, without the scheme's own port."""
+    found = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    if found == ("*",):
+        return found
+    for origin in found:
+        if not _is_origin(origin):
+            raise ValueError("must be * or origins such as https://app.example.com, separated by commas")
+    return found
+
+
+def _is_origin(text: str) -> bool:
+    if _ORIGIN.fullmatch(text) is None:
+        return False
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return bool(parts.hostname) and port != 0 and port != _OWN_PORTS.get(parts.scheme)
+
+
 def _text(text: str) -> str:
     return text.strip()
 
@@ -119,6 +144,9 @@ class Settings:
     require_keys: bool = _setting(True, _flag, "`false` opens the inference routes, in local mode only")
     endpoint_hosts: tuple[str, ...] = _setting(
         (), _hosts, "hosts that a model's `endpoint` may name, with `*.` for subdomains; empty allows all"
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        (), _origins, "origins whose pages may call from a browser, with commas between, or `*`; empty: none"
     )
     max_json_bytes: int = _setting(50 * 1024 * 1024, _whole(1024, 104_857_600), "largest JSON body, in bytes")
     max_upload_bytes: int = _setting(

@@ -24,6 +24,23 @@ WRONG = {
     ],
     "LLMPROXY_KEY_VAULT_URL": ["vault.azure.net", "ftp://vault", "http://10.0.0.1/", "https://u@vault/"],
     "LLMPROXY_REQUIRE_KEYS": ["maybe", "2"],
+    "LLMPROXY_CORS_ORIGINS": [
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/path",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "https://app.example.com:65536",
+        "https://app.example.com:0",
+        "https://user@app.example.com",
+        "https://*.example.com",
+        "https://",
+        "https://[::1",
+        "https://exämple.com",
+        "https://one.example.com https://two.example.com",
+        "*, https://app.example.com",
+        "null",
+    ],
     "LLMPROXY_MAX_JSON_BYTES": ["many", "0", "-5", "1e6", "5 MB", "104857601", ""],
     "LLMPROXY_MAX_UPLOAD_BYTES": ["many", "0", "-5", "1e6", "5 MB", "104857601", ""],
     "LLMPROXY_CONNECT_TIMEOUT": ["soon", "0", "-1", "61", "nan", "inf"],
@@ -159,6 +176,7 @@ def test_values_are_read_as_they_are_meant() -> None:
             "LLMPROXY_LOCAL_DIR": "~/proxy",
             "LLMPROXY_REQUIRE_KEYS": "NO",
             "LLMPROXY_ENDPOINT_HOSTS": " Api.Example.com. ,*.openai.azure.com,, ",
+            "LLMPROXY_CORS_ORIGINS": " https://App.example.com, http://localhost:3000,,https://app.example.com ",
             "LLMPROXY_MAX_JSON_BYTES": "2048",
             "LLMPROXY_CALL_TIMEOUT": "12.5",
             "LLMPROXY_KEY_VAULT_URL": "https://vault.vault.azure.net/",
@@ -171,6 +189,7 @@ def test_values_are_read_as_they_are_meant() -> None:
     assert settings.local_dir == Path.home() / "proxy"
     assert not settings.require_keys
     assert settings.endpoint_hosts == ("api.example.com", "*.openai.azure.com")
+    assert settings.cors_origins == ("https://app.example.com", "http://localhost:3000")
     assert settings.max_json_bytes == 2048
     assert settings.call_timeout == 12.5
     assert settings.key_vault_url == "https://vault.vault.azure.net"
