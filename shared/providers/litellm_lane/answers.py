@@ -1,5 +1,6 @@
 """LiteLLM's plain answers in OpenAI's format, the provider's own where that is what it speaks."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -8,6 +9,17 @@ from shared import Json
 from shared.providers.litellm_lane.chunks import dumped, is_private, public_usage
 
 _KEPT_NULLS = frozenset(("content", "finish_reason", "logprobs", "refusal", "usage", "text"))
+
+
+def provider_headers(answer: Any) -> dict[str, str]:
+    """The headers of the provider's own answer, in lower case, as far as LiteLLM kept them."""
+    hidden = getattr(answer, "_hidden_params", None)
+    if not isinstance(hidden, Mapping):
+        return {}
+    headers = hidden.get("headers") or hidden.get("additional_headers") or {}
+    return {
+        str(name).lower().removeprefix("llm_provider-"): str(value) for name, value in dict(headers).items()
+    }
 
 
 def plain_answer(answer: Any) -> Json:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,32 +32,44 @@ class Arguments:
 
 
 async def arguments(call: Call, module: ModuleType, secrets: SecretStore, tokens: TokenSource) -> Arguments:
-    """Raises `UnsupportedParameter` for what the provider lacks, `ProviderUnavailable` without a secret."""
+    """A chat's. Raises `UnsupportedParameter` for what the provider lacks, `ProviderUnavailable` without a secret."""
     model = call.model
-    access, texts = await credentials(model, secrets, tokens)
-    name, provider = provider_of(module, model, access)
+    access = await base_arguments(call, module, secrets, tokens)
     if not model.parameters.enable_tools and (call.body.get("tools") or call.body.get("functions")):
         raise UnsupportedParameter("The model is set not to take tools.", param="tools")
-    body = taken(call.body, module, name, provider)
+    body = taken(call.body, module, access.model, access.provider)
     # Ours come last: nothing in a body may take their place.
-    values: Json = {**body.arguments, **access}
+    values: Json = {**body.arguments, **access.values}
     if body.extra:
         values["extra_body"] = body.extra
     values["messages"] = copy.deepcopy(call.body.get("messages") or [])
-    values["model"] = model.litellm_name
-    values["max_retries"] = 0
-    values["timeout"] = _timeout(call.connect_timeout)
-    values["drop_params"] = False
-    headers = {**call.headers, **dict(model.parameters.extra_headers or {})}
-    if headers:
-        values["extra_headers"] = headers
     if call.streamed:
         values["stream"] = True
         if model.parameters.stream_usage is not False:
             values["stream_options"] = {**(call.body.get("stream_options") or {}), "include_usage": True}
         elif call.body.get("stream_options"):
             values["stream_options"] = dict(call.body["stream_options"])
-    return Arguments(values, tuple(body.dropped), tuple(texts), name, provider)
+    return replace(access, values=values, dropped=tuple(body.dropped))
+
+
+async def base_arguments(
+    call: Call, module: ModuleType, secrets: SecretStore, tokens: TokenSource
+) -> Arguments:
+    """What every operation passes: model, address, credentials, times. Raises `ProviderUnavailable`."""
+    model = call.model
+    access, texts = await credentials(model, secrets, tokens)
+    name, provider = provider_of(module, model, access)
+    values: Json = {
+        **access,
+        "model": model.litellm_name,
+        "max_retries": 0,
+        "timeout": _timeout(call.connect_timeout),
+        "drop_params": False,
+    }
+    headers = {**call.headers, **dict(model.parameters.extra_headers or {})}
+    if headers:
+        values["extra_headers"] = headers
+    return Arguments(values, (), tuple(texts), name, provider)
 
 
 def provider_of(module: ModuleType, model: Model, access: Mapping[str, Any]) -> tuple[str, str]:

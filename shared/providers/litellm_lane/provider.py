@@ -12,8 +12,8 @@ from shared.ports import SecretStore, TokenSource
 from shared.providers.calls import Answer, Call, Download, Events
 from shared.providers.http_client import HttpClient
 from shared.providers.litellm_lane.addresses import AddressGuard
-from shared.providers.litellm_lane.answers import faithful_answer, plain_answer
-from shared.providers.litellm_lane.arguments import Arguments, arguments
+from shared.providers.litellm_lane.answers import faithful_answer, plain_answer, provider_headers
+from shared.providers.litellm_lane.arguments import Arguments, arguments, base_arguments
 from shared.providers.litellm_lane.errors import proxy_error
 from shared.providers.litellm_lane.library import LiteLLMLibrary
 from shared.providers.litellm_lane.probe import probe_anthropic, probe_gemini, probe_vertex
@@ -31,7 +31,16 @@ async def _chat(module: ModuleType, made: Arguments) -> Any:
 
 
 OPERATIONS: dict[str, Operation] = {"chat/completions": _chat}
-"""LiteLLM's function for each of OpenAI's paths: a further operation is a line here."""
+"""LiteLLM's functions that answer as chats do, plain and streamed, by OpenAI's path."""
+
+Sender = Callable[[Call, ModuleType, Arguments], Awaitable[Answer]]
+
+SENDERS: dict[str, Sender] = {}
+"""How each other operation is asked and answered, by OpenAI's path: a further operation is a line here.
+
+A sender gets the arguments that every call has (`base_arguments`), adds what it takes of the body, and makes the
+answer. What LiteLLM raises in it is mapped here.
+"""
 
 
 class Told:
@@ -73,6 +82,8 @@ class LiteLLMProvider:
             if call.model.type.native:
                 return await self._wire.send(call)
             return text_answer(await self.send(chat_call(call)))
+        if call.path in SENDERS:
+            return await self._sent(SENDERS[call.path], call)
         module, made = await self._prepared(call)
         told = Told()
         made.values["logger_fn"] = told.note
@@ -86,7 +97,7 @@ class LiteLLMProvider:
         return Answer(
             orjson.dumps(content),
             content,
-            visible_headers(_provider_headers(answer)),
+            visible_headers(provider_headers(answer)),
             read_usage(content.get("usage")),
             made.dropped,
         )
@@ -141,22 +152,21 @@ class LiteLLMProvider:
         if module is not None:
             await module.close_litellm_async_clients()
 
+    async def _sent(self, sender: Sender, call: Call) -> Answer:
+        await self._guard.check(call.model)
+        module = await self._library.module()
+        made = await base_arguments(call, module, self._secrets, self._tokens)
+        try:
+            return await sender(call, module, made)
+        except Exception as error:
+            raise proxy_error(error, made.secrets) from None
+
     async def _prepared(self, call: Call) -> tuple[ModuleType, Arguments]:
         if call.path not in OPERATIONS:
             raise UnsupportedOperation(f"The model '{call.model.id}' cannot do this operation.")
         await self._guard.check(call.model)
         module = await self._library.module()
         return module, await arguments(call, module, self._secrets, self._tokens)
-
-
-def _provider_headers(answer: Any) -> dict[str, str]:
-    hidden = getattr(answer, "_hidden_params", None)
-    if not isinstance(hidden, Mapping):
-        return {}
-    headers = hidden.get("headers") or hidden.get("additional_headers") or {}
-    return {
-        str(name).lower().removeprefix("llm_provider-"): str(value) for name, value in dict(headers).items()
-    }
 
 
 def _explained(module: ModuleType, made: Arguments, error: Exception) -> BaseException:
