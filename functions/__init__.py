@@ -12,6 +12,7 @@ from functions import (
     fallback,
     health,
     manage,
+    model_search,
     models,
 )
 from functions.web_app import leave_out_pages
@@ -21,6 +22,7 @@ BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     chat_completions.blueprint,
     completions.blueprint,
     models.blueprint,
+    model_search.blueprint,
     azure_flavour.blueprint,
     manage.blueprint,
     health.blueprint,
