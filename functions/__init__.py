@@ -11,6 +11,7 @@ from functions import (
     completions,
     fallback,
     health,
+    images,
     manage,
     model_search,
     models,
@@ -21,6 +22,7 @@ from shared.services import Services
 BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     chat_completions.blueprint,
     completions.blueprint,
+    images.blueprint,
     models.blueprint,
     model_search.blueprint,
     azure_flavour.blueprint,

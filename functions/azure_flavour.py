@@ -13,11 +13,17 @@ from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import answer
 from functions.models import show_models
 from shared.errors import MethodNotAllowed, NotFound
-from shared.inference.operations import CHAT_COMPLETIONS, COMPLETIONS, Operation
+from shared.inference.operations import (
+    CHAT_COMPLETIONS,
+    COMPLETIONS,
+    IMAGE_EDITS,
+    IMAGE_GENERATIONS,
+    Operation,
+)
 from shared.services import Services
 
 _OPERATIONS: dict[str, Operation] = {
-    operation.path: operation for operation in (CHAT_COMPLETIONS, COMPLETIONS)
+    operation.path: operation for operation in (CHAT_COMPLETIONS, COMPLETIONS, IMAGE_GENERATIONS, IMAGE_EDITS)
 }
 
 

@@ -14,7 +14,9 @@ from shared.wire.parameters import FORWARDED_HEADERS, body_headers, check_names
 
 async def answer(exchange: Exchange, operation: Operation, model: str | None = None) -> Reply:
     """Runs one call. `model` is the deployment in an Azure-style path, which wins over the body's."""
-    if not operation.multipart or (operation.json and _is_json(exchange)):
+    if operation.as_json is not None and _is_json(exchange):
+        operation = operation.as_json
+    if not operation.multipart:
         return await _answer(exchange, await _read(exchange, operation, model))
     async with AsyncExitStack() as uploads:
         request = await _read_form(exchange, operation, model, uploads)

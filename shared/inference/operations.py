@@ -14,6 +14,19 @@ from shared.wire.chat import (
 )
 from shared.wire.estimate import estimate_prompt
 from shared.wire.events import Reading
+from shared.wire.images import (
+    ImageReading,
+    asks_for_events,
+    check_edit,
+    check_edit_form,
+    check_edit_json,
+    check_generation,
+    check_image_ranges,
+    check_variation,
+    check_variation_form,
+    estimate_images,
+    measure_images,
+)
 from shared.wire.usage import Usage
 
 
@@ -40,9 +53,9 @@ class Operation:
     `check` is run for every request, `check_ranges` only where OpenAI's own limits hold. `estimate` counts a
     request (and its answer, None while there is none) where the provider reports no usage. `streamed` says
     whether a body asks for events, which `reading` then follows. `multipart` bodies are forms, whose files
-    `check_form` sees (`check` their fields by name), or with `json` JSON as well; an answer in `bytes` is relayed
-    as it arrives. `measure` says what a plain answer used where that is more than its tokens: it takes the
-    request's body, its form and the answer.
+    `check_form` sees (`check` their fields by name); `as_json` is the same operation where it takes JSON as well.
+    An answer in `bytes` is relayed as it arrives. `measure` says what a plain answer used where that is more than
+    its tokens: it takes the request's body, its form and the answer.
     """
 
     name: str
@@ -53,7 +66,7 @@ class Operation:
     streamed: Callable[[Json], bool] = _never
     reading: Callable[[Json], Reading] | None = None
     multipart: bool = False
-    json: bool = False
+    as_json: "Operation | None" = None
     check_form: Callable[[Form], None] = _no_files
     measure: Callable[[Json, Form | None, Answer], Usage] | None = None
     bytes: bool = False
@@ -74,3 +87,28 @@ CHAT_COMPLETIONS = Operation(
     reading=ChatReading,
 )
 COMPLETIONS = replace(CHAT_COMPLETIONS, path="completions", check=check_completion)
+
+IMAGE_GENERATIONS = Operation(
+    name="images",
+    path="images/generations",
+    check=check_generation,
+    check_ranges=check_image_ranges,
+    estimate=estimate_images,
+    measure=measure_images,
+    streamed=asks_for_events,
+    reading=ImageReading,
+)
+_EDITS_AS_JSON = replace(IMAGE_GENERATIONS, path="images/edits", check=check_edit_json)
+IMAGE_EDITS = replace(
+    _EDITS_AS_JSON, check=check_edit, check_form=check_edit_form, multipart=True, as_json=_EDITS_AS_JSON
+)
+IMAGE_VARIATIONS = Operation(
+    name="images",
+    path="images/variations",
+    check=check_variation,
+    check_ranges=check_image_ranges,
+    check_form=check_variation_form,
+    estimate=estimate_images,
+    measure=measure_images,
+    multipart=True,
+)

@@ -182,7 +182,8 @@ class StreamSession:
                 raise
         if not opened.complete:
             raise ProviderUnreachable("The provider ended the stream before it was complete.")
-        self._put(opened.reading.ending)
+        if opened.reading.ending:
+            self._put(opened.reading.ending)
 
     async def _relay_rest(self, opened: Opened) -> None:
         loop, idle = asyncio.get_running_loop(), opened.limits.idle

@@ -18,6 +18,7 @@ from shared.providers.files import SharedReader
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
 from shared.wire.events import Event
+from shared.wire.images import without_pictures
 from shared.wire.parameters import STEERING
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
 from shared.wire.usage import read_usage
@@ -30,6 +31,7 @@ _USER_AGENT = f"{SERVICE}/{VERSION}"
 _STALE_CONNECTIONS = 8
 """How many closed connections out of the pool are tried before a fresh one must have come up."""
 _DRAIN_SECONDS = 1.0
+_LARGE = 64 * 1024
 _USAGE_ASKED = ("chat/completions", "completions")
 """Streams that carry usage only where it is asked for."""
 
@@ -51,7 +53,7 @@ class OpenAIWire:
         if call.form is not None and response.content_type != "application/json":
             headers = visible_headers(response.headers)
             return Answer(body, {}, headers, content_type=response.headers["Content-Type"])
-        content = decode_object(body)
+        content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
         if content.get("error") and "choices" not in content:
             raise error_in_stream(content["error"], secret)
         return Answer(body, content, visible_headers(response.headers), read_usage(content.get("usage")))

@@ -18,9 +18,10 @@ messages metadata modalities model moderation n parallel_tool_calls prediction p
 prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed
 service_tier stop store stream stream_options suffix temperature tool_choice tools top_logprobs top_p user verbosity
 web_search_options
+background image images input_fidelity mask output_compression output_format partial_images quality size style
 """.split()
 )
-"""OpenAI's own parameters of chat completions and completions (OpenAI's API reference): never refused."""
+"""OpenAI's own parameters of its operations (OpenAI's API reference): never refused."""
 
 STEERING = frozenset(
     ("timeout", "max_retries", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks")

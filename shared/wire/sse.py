@@ -17,8 +17,10 @@ class ServerSentEvent(NamedTuple):
     name: bytes = b""
 
 
-def encode(data: bytes) -> bytes:
-    """`data: …`, for data without line breaks, which JSON never has."""
+def encode(data: bytes, name: bytes = b"") -> bytes:
+    """`data: …`, for data without line breaks, which JSON never has; after `event: …` where there is a name."""
+    if name:
+        return b"event: " + name + b"\ndata: " + data + b"\n\n"
     return b"data: " + data + b"\n\n"
 
 
