@@ -1,7 +1,9 @@
 """What the pipeline hands to a provider and what comes back: the provider port and its value objects."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from threading import Lock
 from typing import BinaryIO, Protocol
 
 from shared import Json
@@ -12,13 +14,24 @@ from shared.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file of a multipart request. `content` is a seekable file that several tries may read in turn."""
+    """One file of a multipart request, `size` in bytes. `content` is a seekable file that the request owns.
+
+    A try that was given up may still be reading, on a thread of its own, when the next one begins: all read
+    by `read_at`.
+    """
 
     field: str
     filename: str
     content_type: str
     content: BinaryIO
     size: int
+    _lock: Lock = dataclass_field(default_factory=Lock, repr=False, compare=False)
+
+    def read_at(self, position: int, size: int) -> bytes:
+        """Up to `size` bytes from `position`. Raises `ValueError` once the request has closed the file."""
+        with self._lock:
+            self.content.seek(position)
+            return self.content.read(size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class Call:
     model: Model
     body: Json
     streamed: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = dataclass_field(default_factory=dict)
     connect_timeout: float = 10.0
     form: Form | None = None
 
@@ -59,7 +72,7 @@ class Answer:
 
     body: bytes
     content: Json
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = dataclass_field(default_factory=dict)
     usage: Usage | None = None
     dropped: tuple[str, ...] = ()
     content_type: str = "application/json"

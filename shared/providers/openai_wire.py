@@ -12,15 +12,14 @@ from shared.catalog.documents import Model
 from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import listing_address, operation_address
-from shared.providers.calls import Answer, Call, Form
+from shared.providers.calls import Answer, Call
 from shared.providers.credentials import credential_header
-from shared.providers.files import SharedReader
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
 from shared.wire.events import Event
 from shared.wire.images import without_pictures
-from shared.wire.parameters import STEERING
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
+from shared.wire.transcriptions import text_type
 from shared.wire.usage import read_usage
 
 if TYPE_CHECKING:
@@ -31,6 +30,9 @@ _USER_AGENT = f"{SERVICE}/{VERSION}"
 _STALE_CONNECTIONS = 8
 """How many closed connections out of the pool are tried before a fresh one must have come up."""
 _DRAIN_SECONDS = 1.0
+_NO_TEXT = ("application/json", "text/html")
+"""What an answer in text is not: an error, or the page of another server."""
+_NO_BYTES = (*_NO_TEXT, "text/event-stream")
 _LARGE = 64 * 1024
 _USAGE_ASKED = ("chat/completions", "completions")
 """Streams that carry usage only where it is asked for."""
@@ -50,9 +52,11 @@ class OpenAIWire:
     async def send(self, call: Call) -> Answer:
         response, secret = await self._post(call)
         body = await _read(response)
-        if call.form is not None and response.content_type != "application/json":
+        wanted = text_type(call.body) if call.form is not None else None
+        if wanted is not None and response.content_type not in _NO_TEXT:
+            told = response.headers.get("Content-Type", "")
             headers = visible_headers(response.headers)
-            return Answer(body, {}, headers, content_type=response.headers["Content-Type"])
+            return Answer(body, {}, headers, content_type=told if told.startswith("text/") else wanted)
         content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
         if content.get("error") and "choices" not in content:
             raise error_in_stream(content["error"], secret)
@@ -66,7 +70,13 @@ class OpenAIWire:
         return OpenAIEvents(response, secret)
 
     async def download(self, call: Call) -> "OpenAIDownload":
-        response, _ = await self._post(call)
+        response, secret = await self._post(call)
+        if response.content_type in _NO_BYTES:
+            body = await _read(response)
+            content = decode_object(body) if response.content_type == "application/json" else {}
+            if content.get("error"):
+                raise error_in_stream(content["error"], secret)
+            raise InvalidProviderResponse("The provider answered a call for bytes in text.")
         return OpenAIDownload(response)
 
     async def probe(self, model: Model) -> bool:
@@ -85,7 +95,13 @@ class OpenAIWire:
 
     async def _post(self, call: Call) -> tuple["aiohttp.ClientResponse", str | None]:
         address = operation_address(call.model, call.path)
-        body = upstream_body(call) if call.form is None else partial(upstream_form, call.form, call.model)
+        body: Body = None
+        if call.form is None:
+            body = upstream_body(call)
+        else:
+            from shared.providers.form_body import form_body
+
+            body = partial(form_body, call.form, call.model)
         return await self._exchange("POST", address, body, call.model, call.headers, call.connect_timeout)
 
     async def _exchange(
@@ -242,22 +258,6 @@ def upstream_body(call: Call) -> bytes:
         options = body.get("stream_options")
         body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
     return orjson.dumps(body)
-
-
-def upstream_form(form: Form, model: Model) -> "aiohttp.FormData":
-    """The form as the provider gets it: the client's, but for `model`."""
-    import aiohttp
-
-    made = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
-    if not any(name == "model" for name, _ in form.fields):
-        made.add_field("model", model.deployment)
-    for name, value in form.fields:
-        if name not in STEERING:
-            made.add_field(name, model.deployment if name == "model" else value)
-    for file in form.files:
-        reader = SharedReader(file.content)
-        made.add_field(file.field, reader, filename=file.filename, content_type=file.content_type)
-    return made
 
 
 def decode_object(body: bytes) -> Json:

@@ -1,5 +1,6 @@
 """Token counts, as OpenAI reports them and as the proxy accounts them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,9 +45,14 @@ class Usage:
 
 
 def read_usage(reported: Any) -> Usage | None:
-    """A provider's `usage` object, in the words of chat completions or of responses; None if it is neither."""
+    """A provider's `usage` object, in the words of chat completions or of responses; None if it is neither.
+
+    A transcription may be counted in seconds of audio instead (`{"type": "duration", "seconds": 12}`).
+    """
     if not isinstance(reported, dict):
         return None
+    if reported.get("type") == "duration":
+        return _duration(reported.get("seconds"))
     prompt = _count(reported, "prompt_tokens", "input_tokens")
     completion = _count(reported, "completion_tokens", "output_tokens")
     if prompt is None and completion is None:
@@ -59,6 +65,12 @@ def read_usage(reported: Any) -> Usage | None:
             reported, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens"
         ),
     )
+
+
+def _duration(seconds: Any) -> Usage | None:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < math.inf:
+        return None
+    return Usage(seconds=float(seconds))
 
 
 def _count(reported: Mapping[str, Any], *names: str) -> int | None:
