@@ -9,12 +9,14 @@ from functions import (
     azure_flavour,
     chat_completions,
     completions,
+    embeddings,
     fallback,
     health,
     images,
     manage,
     model_search,
     models,
+    moderations,
 )
 from functions.web_app import leave_out_pages
 from shared.services import Services
@@ -22,6 +24,8 @@ from shared.services import Services
 BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     chat_completions.blueprint,
     completions.blueprint,
+    embeddings.blueprint,
+    moderations.blueprint,
     images.blueprint,
     models.blueprint,
     model_search.blueprint,

@@ -16,14 +16,24 @@ from shared.errors import MethodNotAllowed, NotFound
 from shared.inference.operations import (
     CHAT_COMPLETIONS,
     COMPLETIONS,
+    EMBEDDINGS,
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
+    MODERATIONS,
     Operation,
 )
 from shared.services import Services
 
 _OPERATIONS: dict[str, Operation] = {
-    operation.path: operation for operation in (CHAT_COMPLETIONS, COMPLETIONS, IMAGE_GENERATIONS, IMAGE_EDITS)
+    operation.path: operation
+    for operation in (
+        CHAT_COMPLETIONS,
+        COMPLETIONS,
+        EMBEDDINGS,
+        IMAGE_GENERATIONS,
+        IMAGE_EDITS,
+        MODERATIONS,
+    )
 }
 
 

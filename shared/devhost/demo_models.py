@@ -8,7 +8,7 @@ _OPERATIONS = ("ChatCompletion",)
 
 
 def demo_models() -> Sequence[Json]:
-    """Catalog documents: two demo models, with costs that make accounting visible, and a group over both."""
+    """Catalog documents: models for every operation, with costs that make accounting visible, and a group."""
     return (
         _model("demo-chat", "Demo chat", context=128_000, costs={"input": 0.0025, "output": 0.01}),
         {
@@ -20,6 +20,21 @@ def demo_models() -> Sequence[Json]:
             ),
             "context_window_fallbacks": ["demo-chat"],
         },
+        _of(
+            "demo-embedding",
+            "Demo embeddings",
+            "embeddings",
+            costs={"input": 0.00002, "output": 0.0},
+            capabilities={"max_input_tokens": 8_192},
+        ),
+        _of(
+            "demo-moderation",
+            "Demo moderation",
+            "moderations",
+            costs={"input": 0.00001, "output": 0.0},
+            default=True,
+        ),
+        _of("demo-image", "Demo images", "images", costs={"per_image": 0.01}, default=True),
         {
             "kind": "group",
             "id": "demo",
@@ -48,5 +63,28 @@ def _model(id: str, name: str, context: int, costs: Json) -> Json:
             "max_input_tokens": context,
             "max_output_tokens": 4_096,
         },
+        "metadata": {"demo": True},
+    }
+
+
+def _of(
+    id: str,
+    name: str,
+    operation: str,
+    costs: Json,
+    capabilities: Json | None = None,
+    default: bool = False,
+) -> Json:
+    """A model for one operation; as the `default` it also serves requests that name no model."""
+    return {
+        "id": id,
+        "name": name,
+        "code": id,
+        "provider": "Demo",
+        "model_type": "Demo",
+        "operations": [operation],
+        "default_for": [operation] if default else [],
+        "costs": costs,
+        "capabilities": capabilities or {},
         "metadata": {"demo": True},
     }

@@ -12,6 +12,7 @@ from shared.wire.chat import (
     check_openai_ranges,
     estimate_answer,
 )
+from shared.wire.embeddings import check_embedding_ranges, check_embeddings, estimate_embeddings
 from shared.wire.estimate import estimate_prompt
 from shared.wire.events import Reading
 from shared.wire.images import (
@@ -27,6 +28,7 @@ from shared.wire.images import (
     estimate_images,
     measure_images,
 )
+from shared.wire.moderations import check_moderation, estimate_moderation
 from shared.wire.usage import Usage
 
 
@@ -111,4 +113,15 @@ IMAGE_VARIATIONS = Operation(
     estimate=estimate_images,
     measure=measure_images,
     multipart=True,
+)
+
+EMBEDDINGS = Operation(
+    name="embeddings",
+    path="embeddings",
+    check=check_embeddings,
+    check_ranges=check_embedding_ranges,
+    estimate=estimate_embeddings,
+)
+MODERATIONS = Operation(
+    name="moderations", path="moderations", check=check_moderation, estimate=estimate_moderation
 )

@@ -16,11 +16,13 @@ from shared.providers.calls import Answer, Call
 from shared.providers.credentials import credential_header
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
+from shared.wire.embeddings import wanted_format
 from shared.wire.events import Event
 from shared.wire.images import without_pictures
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
 from shared.wire.transcriptions import text_type
 from shared.wire.usage import read_usage
+from shared.wire.vectors import formatted
 
 if TYPE_CHECKING:
     import aiohttp
@@ -57,7 +59,10 @@ class OpenAIWire:
             told = response.headers.get("Content-Type", "")
             headers = visible_headers(response.headers)
             return Answer(body, {}, headers, content_type=told if told.startswith("text/") else wanted)
-        content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
+        if call.path == "embeddings":
+            body, content = await formatted(body, wanted_format(call.body))
+        else:
+            content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
         if content.get("error") and "choices" not in content:
             raise error_in_stream(content["error"], secret)
         return Answer(body, content, visible_headers(response.headers), read_usage(content.get("usage")))

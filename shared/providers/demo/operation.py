@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from shared import Json
 from shared.errors import ContextLengthExceeded
@@ -32,6 +32,22 @@ class Operation(Protocol):
     def answer(self) -> Json:
         """The whole answer, as OpenAI gives it."""
         ...
+
+
+@runtime_checkable
+class Rendered(Protocol):
+    """A request whose answer is too large to be made of objects first."""
+
+    dropped: tuple[str, ...]
+
+    async def rendered(self) -> tuple[bytes, Json]:
+        """(the answer's body, what of it is read: its usage at least)."""
+        ...
+
+
+@runtime_checkable
+class Streamed(Operation, Protocol):
+    """A request that can be answered in chunks too."""
 
     def chunks(self) -> Iterator[Json]:
         """The same as a stream, usage last."""

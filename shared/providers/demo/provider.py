@@ -12,13 +12,17 @@ from shared.ports import Clock
 from shared.providers.calls import Answer, Call, Download
 from shared.providers.demo.chat import ChatCompletion
 from shared.providers.demo.completions import Completion
-from shared.providers.demo.operation import Operation, Question
+from shared.providers.demo.embeddings import Embeddings
+from shared.providers.demo.moderations import Moderation
+from shared.providers.demo.operation import Operation, Question, Rendered, Streamed
 from shared.wire.events import Event
 from shared.wire.usage import read_usage
 
-OPERATIONS: Mapping[str, Callable[[Question], Operation]] = {
+OPERATIONS: Mapping[str, Callable[[Question], Operation | Rendered]] = {
     "chat/completions": ChatCompletion,
     "completions": Completion,
+    "embeddings": Embeddings,
+    "moderations": Moderation,
 }
 """What the demo provider can do, by OpenAI's path. A new operation is a line here."""
 
@@ -32,9 +36,13 @@ class DemoProvider:
 
     async def send(self, call: Call) -> Answer:
         operation = self._operation(call)
-        content = operation.answer()
+        if isinstance(operation, Rendered):
+            body, content = await operation.rendered()
+        else:
+            content = operation.answer()
+            body = orjson.dumps(content)
         return Answer(
-            body=orjson.dumps(content),
+            body=body,
             content=content,
             usage=read_usage(content.get("usage")),
             dropped=operation.dropped,
@@ -42,6 +50,8 @@ class DemoProvider:
 
     async def open(self, call: Call) -> "DemoEvents":
         operation = self._operation(call)
+        if not isinstance(operation, Streamed):
+            raise UnsupportedOperation(f"The demo provider does not stream {call.path}.", param="stream")
         return DemoEvents(operation.chunks(), self._pause, operation.dropped)
 
     async def download(self, call: Call) -> Download:
@@ -55,7 +65,7 @@ class DemoProvider:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _operation(self, call: Call) -> Operation:
+    def _operation(self, call: Call) -> Operation | Rendered:
         make = OPERATIONS.get(call.path)
         if make is None:
             raise UnsupportedOperation(f"The demo provider does not do {call.path}.", param="model")
