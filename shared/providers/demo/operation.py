@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from shared import Json
 from shared.errors import ContextLengthExceeded
+from shared.providers.calls import Form
 from shared.providers.demo.fields import whole_number
 
 
@@ -15,13 +16,15 @@ from shared.providers.demo.fields import whole_number
 class Question:
     """A body for one operation. `model` is the code that the answer names, `created` in seconds since 1970.
 
-    `context` is the most tokens that the model takes in, None without a limit.
+    `context` is the most tokens that the model takes in, None without a limit. `form` holds the files of a
+    multipart request, whose fields are then the body.
     """
 
     body: Json
     model: str
     created: int
     context: int | None = None
+    form: Form | None = None
 
 
 class Operation(Protocol):

@@ -13,6 +13,7 @@ from shared.providers.calls import Answer, Call, Download
 from shared.providers.demo.chat import ChatCompletion
 from shared.providers.demo.completions import Completion
 from shared.providers.demo.embeddings import Embeddings
+from shared.providers.demo.images import Images
 from shared.providers.demo.moderations import Moderation
 from shared.providers.demo.operation import Operation, Question, Rendered, Streamed
 from shared.wire.events import Event
@@ -21,6 +22,9 @@ from shared.wire.usage import read_usage
 OPERATIONS: Mapping[str, Callable[[Question], Operation | Rendered]] = {
     "chat/completions": ChatCompletion,
     "completions": Completion,
+    "images/generations": Images,
+    "images/edits": Images,
+    "images/variations": Images,
     "embeddings": Embeddings,
     "moderations": Moderation,
 }
@@ -76,6 +80,7 @@ class DemoProvider:
                 model=call.model.code,
                 created=int(self._clock.time()),
                 context=capabilities.max_input_tokens,
+                form=call.form,
             )
         )
 
