@@ -17,6 +17,8 @@ from functions import (
     model_search,
     models,
     moderations,
+    speech,
+    transcriptions,
 )
 from functions.web_app import leave_out_pages
 from shared.services import Services
@@ -27,6 +29,8 @@ BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     embeddings.blueprint,
     moderations.blueprint,
     images.blueprint,
+    speech.blueprint,
+    transcriptions.blueprint,
     models.blueprint,
     model_search.blueprint,
     azure_flavour.blueprint,

@@ -20,6 +20,9 @@ from shared.inference.operations import (
     IMAGE_EDITS,
     IMAGE_GENERATIONS,
     MODERATIONS,
+    SPEECH,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
     Operation,
 )
 from shared.services import Services
@@ -33,6 +36,9 @@ _OPERATIONS: dict[str, Operation] = {
         IMAGE_GENERATIONS,
         IMAGE_EDITS,
         MODERATIONS,
+        SPEECH,
+        TRANSCRIPTIONS,
+        TRANSLATIONS,
     )
 }
 

@@ -14,52 +14,78 @@ from shared.providers.calls import Form, Upload
 MAX_FILES = 32
 MAX_FIELDS = 256
 MAX_FIELD_BYTES = 1024 * 1024
+_ANY_TYPE = "application/octet-stream"
 
 
 async def read_form(exchange: Exchange, cleanup: AsyncExitStack) -> tuple[Form, Json]:
     """The form and its fields by name: a name that ends in `[]` or comes twice is a list.
 
-    Files are closed by `cleanup`. Raises `RequestTooLarge` without reading on, or an `InvalidRequest`.
+    What is too large for memory is written to disk on threads. Files are closed by `cleanup`. Raises
+    `RequestTooLarge` without reading on, or an `InvalidRequest`.
     """
     content_type = exchange.header("content-type") or ""
     if not content_type.lower().startswith("multipart/form-data"):
         raise InvalidRequest("The body must be multipart/form-data.", code="invalid_value")
-    parser = MultiPartParser(
-        exchange.request.headers,
-        _parts(exchange),
-        max_files=MAX_FILES,
-        max_fields=MAX_FIELDS,
-        max_part_size=MAX_FIELD_BYTES,
-    )
+    parser = _Parser(exchange)
     try:
         parsed = await parser.parse()
     except (MultiPartException, KeyError, UnicodeDecodeError) as error:
         reason = error.message if isinstance(error, MultiPartException) else "a header of it cannot be read"
-        raise InvalidValue(f"The multipart body is malformed: {reason}.") from None
+        raise _malformed(reason.rstrip(".")) from None
     cleanup.push_async_callback(parsed.close)
     fields: list[tuple[str, str]] = []
     files: list[Upload] = []
     body: Json = {}
     for name, value in parsed.multi_items():
         if isinstance(value, UploadFile):
-            files.append(
-                Upload(
-                    name,
-                    value.filename or "file",
-                    value.content_type or "application/octet-stream",
-                    value.file,
-                    value.size or 0,
-                )
-            )
+            files.append(_upload(name, value))
         else:
-            fields.append((name, value))
+            fields.append((_safe(name), value))
             _add(body, name, value)
     return Form(tuple(fields), tuple(files)), body
 
 
-async def _parts(exchange: Exchange) -> AsyncGenerator[bytes, None]:
-    async for part in exchange.parts(exchange.services.settings.max_upload_bytes):
-        yield part
+class _Parser(MultiPartParser):
+    """Reads the body of one request, which must go on to its last boundary."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(
+            exchange.request.headers,
+            self._parts(exchange),
+            max_files=MAX_FILES,
+            max_fields=MAX_FIELDS,
+            max_part_size=MAX_FIELD_BYTES,
+        )
+        self._ended = False
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def _parts(self, exchange: Exchange) -> AsyncGenerator[bytes, None]:
+        async for part in exchange.parts(exchange.services.settings.max_upload_bytes):
+            yield part
+        if not self._ended:
+            # Raised in here, it makes the parser close what it has written.
+            raise MultiPartException("it ends before its last boundary")
+
+
+def _upload(name: str, file: UploadFile) -> Upload:
+    content_type = file.content_type or _ANY_TYPE
+    if not (content_type.isascii() and content_type.isprintable()):
+        content_type = _ANY_TYPE
+    filename = _safe(file.filename or "file")
+    return Upload(_safe(name), filename, content_type, file.file, file.size or 0)
+
+
+def _safe(name: str) -> str:
+    """A name as it came. Raises `InvalidValue` for what would break out of a header when it is sent on."""
+    if any(character < " " or character == "\x7f" for character in name):
+        raise _malformed("a name in it holds control characters")
+    return name
+
+
+def _malformed(reason: str) -> InvalidValue:
+    return InvalidValue(f"The multipart body is malformed: {reason}.")
 
 
 def _add(body: Json, name: str, value: str) -> None:

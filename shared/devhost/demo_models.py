@@ -35,6 +35,8 @@ def demo_models() -> Sequence[Json]:
             default=True,
         ),
         _of("demo-image", "Demo images", "images", costs={"per_image": 0.01}, default=True),
+        _of("demo-speech", "Demo speech", "audio_tts", costs={"per_1M_characters": 15.0}),
+        _of("demo-transcription", "Demo transcription", "audio_stt", costs={"per_minute": 0.006}),
         {
             "kind": "group",
             "id": "demo",

@@ -38,19 +38,19 @@ class Dispatcher:
 
     def deadlines(self, request: InferenceRequest, model: Model) -> Deadlines:
         if request.steering.timeout is not None:
-            return deadlines(self._settings, model, request.steering, request.streamed)
-        known = self._deadlines.get((model, request.streamed))
+            return deadlines(self._settings, model, request.steering, request.lasting)
+        known = self._deadlines.get((model, request.lasting))
         if known is None:
             if len(self._deadlines) > _KNOWN_DEADLINES:
                 self._deadlines.clear()
-            known = deadlines(self._settings, model, request.steering, request.streamed)
-            self._deadlines[(model, request.streamed)] = known
+            known = deadlines(self._settings, model, request.steering, request.lasting)
+            self._deadlines[(model, request.lasting)] = known
         return known
 
     def overall(self, request: InferenceRequest, first: Model) -> float:
         """Seconds that the whole request may take, `first` being the deployment that is asked first."""
         limits = self.deadlines(request, first)
-        return overall(self._settings, limits, request.steering, request.streamed)
+        return overall(self._settings, limits, request.steering, request.lasting)
 
     async def ask(
         self,
@@ -124,7 +124,7 @@ class Dispatcher:
             request.streamed,
             request.headers,
             limits.connect,
-            request.form,
+            request.form.with_defaults(defaults) if request.form and defaults else request.form,
         )
 
 

@@ -1,16 +1,20 @@
 """A call that is answered in bytes, from its first try to its last byte: relayed as they arrive."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 
 import anyio
 
-from shared.errors import ProviderTimeout, ProviderUnreachable, ProxyError
+from shared.errors import InternalError, ProviderTimeout, ProviderUnreachable, ProxyError
 from shared.inference.deadlines import Deadlines
 from shared.inference.dispatch import Dispatcher
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.routing import Plan
+from shared.ports import Clock
 from shared.providers.calls import Call, Download, Provider
+
+_logger = logging.getLogger("llmproxy.inference")
 
 
 class _Opened:
@@ -40,12 +44,15 @@ class DownloadSession:
     that half an answer is never taken for a whole one.
     """
 
-    def __init__(self, dispatcher: Dispatcher, plan: Plan, record: CallRecord, ledger: Ledger) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, plan: Plan, record: CallRecord, ledger: Ledger, clock: Clock
+    ) -> None:
         self.record = record
         self.content_type = "application/octet-stream"
         self._dispatcher = dispatcher
         self._plan = plan
         self._ledger = ledger
+        self._clock = clock
         self._opened: _Opened | None = None
         self._settled = False
         self.deadline = asyncio.get_running_loop().time() + dispatcher.overall(record.request, plan.first)
@@ -60,7 +67,11 @@ class DownloadSession:
         except asyncio.CancelledError:
             self._settle(499, "client_closed_request")
             raise
+        except BaseException:
+            self._settle(500, "internal_error")
+            raise
         self._opened = opened
+        self.record.first_token = self._clock.monotonic()
         self.content_type = opened.download.content_type
         self.record.dropped = opened.download.dropped
         self.record.upstream_headers = dict(opened.download.headers)
@@ -79,13 +90,17 @@ class DownloadSession:
                     async with asyncio.timeout_at(limit):
                         chunk = await anext(opened.iterator, b"")
                 except TimeoutError:
-                    raise ProviderTimeout("The provider was silent for too long in the middle.") from None
+                    raise ProviderTimeout(self._late(opened)) from None
                 if not chunk:
                     break
                 yield chunk
         except ProxyError as error:
             self._settle(error.status, error.code)
             raise
+        except Exception:
+            _logger.exception("a download failed inside the proxy")
+            self._settle(500, "internal_error")
+            raise InternalError from None
         self._settle(200, None)
 
     async def close(self) -> None:
@@ -107,11 +122,15 @@ class DownloadSession:
                 await opened.close()
         return opened
 
+    def _late(self, opened: _Opened) -> str:
+        if asyncio.get_running_loop().time() >= self.deadline:
+            return "The download took longer than it may."
+        return f"The provider was silent for {opened.limits.idle:g} seconds in the middle."
+
     def _settle(self, status: int, code: str | None) -> None:
         if self._settled:
             return
         self._settled = True
         if self._opened is not None or status in (200, 499):
-            request = self.record.request
-            self._ledger.price(self.record, request.operation.estimate(request.body, None))
+            self._ledger.price(self.record, self.record.request.estimated())
         self._ledger.settle(self.record, status, code)

@@ -29,6 +29,23 @@ from shared.wire.images import (
     measure_images,
 )
 from shared.wire.moderations import check_moderation, estimate_moderation
+from shared.wire.speech import (
+    SpeechReading,
+    check_speech,
+    check_speech_ranges,
+    estimate_speech,
+    speech_events_asked,
+)
+from shared.wire.transcriptions import (
+    TranscriptReading,
+    check_transcription,
+    check_transcription_file,
+    check_transcription_ranges,
+    estimate_transcription,
+    heard,
+    measure_transcription,
+    transcript_events_asked,
+)
 from shared.wire.usage import Usage
 
 
@@ -57,7 +74,8 @@ class Operation:
     whether a body asks for events, which `reading` then follows. `multipart` bodies are forms, whose files
     `check_form` sees (`check` their fields by name); `as_json` is the same operation where it takes JSON as well.
     An answer in `bytes` is relayed as it arrives. `measure` says what a plain answer used where that is more than
-    its tokens: it takes the request's body, its form and the answer.
+    its tokens: it takes the request's body, its form and the answer. `seconds` is how long uploaded audio lasts,
+    where the provider does not say.
     """
 
     name: str
@@ -72,6 +90,7 @@ class Operation:
     check_form: Callable[[Form], None] = _no_files
     measure: Callable[[Json, Form | None, Answer], Usage] | None = None
     bytes: bool = False
+    seconds: Callable[[Form | None], float] | None = None
 
 
 def _estimate_chat(body: Json, content: Json | None) -> Usage:
@@ -125,3 +144,28 @@ EMBEDDINGS = Operation(
 MODERATIONS = Operation(
     name="moderations", path="moderations", check=check_moderation, estimate=estimate_moderation
 )
+
+SPEECH = Operation(
+    name="audio_tts",
+    path="audio/speech",
+    check=check_speech,
+    check_ranges=check_speech_ranges,
+    estimate=estimate_speech,
+    streamed=speech_events_asked,
+    reading=SpeechReading,
+    bytes=True,
+)
+TRANSCRIPTIONS = Operation(
+    name="audio_stt",
+    path="audio/transcriptions",
+    check=check_transcription,
+    check_form=check_transcription_file,
+    check_ranges=check_transcription_ranges,
+    estimate=estimate_transcription,
+    measure=measure_transcription,
+    seconds=heard,
+    streamed=transcript_events_asked,
+    reading=TranscriptReading,
+    multipart=True,
+)
+TRANSLATIONS = replace(TRANSCRIPTIONS, path="audio/translations", streamed=_never, reading=None)

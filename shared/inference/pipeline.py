@@ -47,7 +47,7 @@ class Inference:
             self._ledger.settle(record, error.status, error.code)
             raise
         except asyncio.CancelledError:
-            self._ledger.price(record, request.operation.estimate(request.body, None))
+            self._ledger.price(record, request.estimated())
             self._ledger.settle(record, 499, "client_closed_request")
             raise
         except BaseException:
@@ -75,7 +75,7 @@ class Inference:
         """A call that is answered in bytes: returns with the first of them. Raises a `ProxyError` before that."""
         record = self._ledger.begin(request)
         plan = await self._settled_plan(request, record)
-        session = DownloadSession(self._dispatcher, plan, record, self._ledger)
+        session = DownloadSession(self._dispatcher, plan, record, self._ledger, self._clock)
         await session.start()
         return session
 
@@ -97,7 +97,7 @@ def _used(request: InferenceRequest, answer: Answer) -> Usage:
     measure = request.operation.measure
     if measure is not None:
         return measure(request.body, request.form, answer)
-    return answer.usage or request.operation.estimate(request.body, answer.content)
+    return answer.usage or request.estimated(answer.content)
 
 
 async def _send(provider: Provider, call: Call, _: Deadlines) -> Answer:

@@ -1,14 +1,16 @@
 """A request as the pipeline sees it, once the caller is known and the body is JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared import Json
 from shared.access.caller import Caller
 from shared.errors import InvalidValue
 from shared.inference.operations import Operation
 from shared.providers.calls import Form
+from shared.wire.forms import typed_steering
 from shared.wire.parameters import forwarded_body
+from shared.wire.usage import Usage
 
 MAX_FALLBACKS = 20
 
@@ -42,6 +44,22 @@ class InferenceRequest:
     user: str | None = None
     form: Form | None = None
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the answer comes bit by bit, so that it may take the time of a stream."""
+        return self.streamed or self.operation.bytes
+
+    def estimated(self, content: Json | None = None) -> Usage:
+        """What it used by the stated rules, where the provider does not say. `content` is the answer's."""
+        return self.complete(self.operation.estimate(self.body, content))
+
+    def complete(self, usage: Usage) -> Usage:
+        """Usage with the length of the audio that was uploaded, unless it is there."""
+        seconds = self.operation.seconds
+        if seconds is None or usage.seconds:
+            return usage
+        return replace(usage, seconds=seconds(self.form))
+
 
 def read_request(
     operation: Operation,
@@ -67,7 +85,7 @@ def read_request(
         body=forwarded_body(body),
         model=model or body.get("model"),
         streamed=operation.streamed(body),
-        steering=read_steering(body),
+        steering=read_steering(body if form is None else typed_steering(body)),
         headers=headers,
         user=user if isinstance(user, str) else None,
         form=form,

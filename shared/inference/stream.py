@@ -256,11 +256,10 @@ class StreamSession:
             await opened.close()
 
     def _usage(self, reading: Reading) -> Usage:
-        reported = reading.usage()
+        reported, request = reading.usage(), self.record.request
         if reported is not None:
-            return reported
-        request = self.record.request
-        prompt = request.operation.estimate(request.body, None)
+            return request.complete(reported)
+        prompt = request.estimated()
         return dataclasses.replace(prompt, completion=tokens_of(reading.characters))
 
 

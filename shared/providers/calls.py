@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from shared import Json
 from shared.catalog.documents import Model
 from shared.wire.events import Event
+from shared.wire.forms import form_fields
 from shared.wire.usage import Usage
 
 
@@ -40,6 +41,12 @@ class Form:
 
     fields: tuple[tuple[str, str], ...]
     files: tuple[Upload, ...]
+
+    def with_defaults(self, defaults: Mapping[str, object]) -> "Form":
+        """The form with those of a JSON body's fields that it lacks, in the spelling of forms."""
+        known = {name.removesuffix("[]") for name, _ in self.fields}
+        missing = {name: value for name, value in defaults.items() if name not in known}
+        return Form((*self.fields, *form_fields(missing)), self.files)
 
 
 @dataclass(frozen=True, slots=True)

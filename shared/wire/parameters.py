@@ -18,6 +18,8 @@ messages metadata modalities model moderation n parallel_tool_calls prediction p
 prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed
 service_tier stop store stream stream_options suffix temperature tool_choice tools top_logprobs top_p user verbosity
 web_search_options
+chunking_strategy file known_speaker_names known_speaker_references language speed stream_format
+timestamp_granularities voice
 dimensions encoding_format input
 background image images input_fidelity mask output_compression output_format partial_images quality size style
 """.split()

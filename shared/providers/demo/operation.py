@@ -49,11 +49,23 @@ class Rendered(Protocol):
 
 
 @runtime_checkable
-class Streamed(Operation, Protocol):
-    """A request that can be answered in chunks too."""
+class Streamed(Protocol):
+    """A request that can be answered in chunks."""
+
+    dropped: tuple[str, ...]
 
     def chunks(self) -> Iterator[Json]:
         """The same as a stream, usage last."""
+        ...
+
+
+class Sounding(Streamed, Protocol):
+    """A request that is answered in bytes; `chunks` are the same in events."""
+
+    content_type: str
+
+    def parts(self) -> Iterator[bytes]:
+        """The answer, bit by bit."""
         ...
 
 

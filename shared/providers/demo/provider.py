@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from typing import TypeVar
 
 import orjson
 
@@ -15,9 +16,13 @@ from shared.providers.demo.completions import Completion
 from shared.providers.demo.embeddings import Embeddings
 from shared.providers.demo.images import Images
 from shared.providers.demo.moderations import Moderation
-from shared.providers.demo.operation import Operation, Question, Rendered, Streamed
+from shared.providers.demo.operation import Operation, Question, Rendered, Sounding, Streamed
+from shared.providers.demo.speech import Speech
+from shared.providers.demo.transcriptions import Transcription, Translation
 from shared.wire.events import Event
 from shared.wire.usage import read_usage
+
+T = TypeVar("T")
 
 OPERATIONS: Mapping[str, Callable[[Question], Operation | Rendered]] = {
     "chat/completions": ChatCompletion,
@@ -27,8 +32,12 @@ OPERATIONS: Mapping[str, Callable[[Question], Operation | Rendered]] = {
     "images/variations": Images,
     "embeddings": Embeddings,
     "moderations": Moderation,
+    "audio/transcriptions": Transcription,
+    "audio/translations": Translation,
 }
 """What the demo provider can do, by OpenAI's path. A new operation is a line here."""
+SOUNDS: Mapping[str, Callable[[Question], Sounding]] = {"audio/speech": Speech}
+"""What it answers in bytes."""
 
 
 class DemoProvider:
@@ -39,7 +48,7 @@ class DemoProvider:
         self._pause = pause
 
     async def send(self, call: Call) -> Answer:
-        operation = self._operation(call)
+        operation = self._made(call, OPERATIONS)
         if isinstance(operation, Rendered):
             body, content = await operation.rendered()
         else:
@@ -50,17 +59,18 @@ class DemoProvider:
             content=content,
             usage=read_usage(content.get("usage")),
             dropped=operation.dropped,
+            content_type=getattr(operation, "content_type", "application/json"),
         )
 
     async def open(self, call: Call) -> "DemoEvents":
-        operation = self._operation(call)
+        operation = self._made(call, {**OPERATIONS, **SOUNDS})
         if not isinstance(operation, Streamed):
             raise UnsupportedOperation(f"The demo provider does not stream {call.path}.", param="stream")
         return DemoEvents(operation.chunks(), self._pause, operation.dropped)
 
     async def download(self, call: Call) -> Download:
-        """Nothing here answers in bytes."""
-        raise UnsupportedOperation(f"The demo provider does not do {call.path}.", param="model")
+        sound = self._made(call, SOUNDS)
+        return DemoDownload(sound, self._pause)
 
     async def probe(self, model: Model) -> bool:
         """It is as alive as the process."""
@@ -69,8 +79,8 @@ class DemoProvider:
     async def close(self) -> None:
         """There is nothing to close."""
 
-    def _operation(self, call: Call) -> Operation | Rendered:
-        make = OPERATIONS.get(call.path)
+    def _made(self, call: Call, table: Mapping[str, Callable[[Question], T]]) -> T:
+        make = table.get(call.path)
         if make is None:
             raise UnsupportedOperation(f"The demo provider does not do {call.path}.", param="model")
         capabilities = call.model.capabilities
@@ -83,6 +93,25 @@ class DemoProvider:
                 form=call.form,
             )
         )
+
+
+class DemoDownload:
+    """An open answer of bytes: see `shared.providers.calls.Download`."""
+
+    def __init__(self, sound: Sounding, pause: float) -> None:
+        self.headers: Mapping[str, str] = {}
+        self.dropped = sound.dropped
+        self.content_type = sound.content_type
+        self._parts = sound.parts()
+        self._pause = pause
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        for part in self._parts:
+            await asyncio.sleep(self._pause)
+            yield part
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
 
 
 class DemoEvents:
