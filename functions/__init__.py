@@ -17,6 +17,7 @@ from functions import (
     model_search,
     models,
     moderations,
+    responses,
     speech,
     transcriptions,
 )
@@ -26,6 +27,7 @@ from shared.services import Services
 BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     chat_completions.blueprint,
     completions.blueprint,
+    responses.blueprint,
     embeddings.blueprint,
     moderations.blueprint,
     images.blueprint,

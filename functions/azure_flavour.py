@@ -12,6 +12,7 @@ from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import answer
 from functions.models import show_models
+from functions.responses import answer_responses
 from shared.errors import MethodNotAllowed, NotFound
 from shared.inference.operations import (
     CHAT_COMPLETIONS,
@@ -84,6 +85,8 @@ def find_target(rest: str) -> Target | None:
     if head == "deployments":
         name, _, path = tail.partition("/")
         return _operation(path, with_slashes(name)) if name else None
+    if head == "responses":
+        return Target(("POST", "GET", "DELETE"), lambda exchange: answer_responses(exchange, tail))
     if head == "models":
         return Target(("GET", "HEAD"), lambda exchange: show_models(exchange, with_slashes(tail)))
     return _operation(rest, None)

@@ -17,15 +17,14 @@ async def answer(exchange: Exchange, operation: Operation, model: str | None = N
     if operation.as_json is not None and _is_json(exchange):
         operation = operation.as_json
     if not operation.multipart:
-        return await _answer(exchange, await _read(exchange, operation, model))
+        return await run(exchange, await read(exchange, operation, model))
     async with AsyncExitStack() as uploads:
         request = await _read_form(exchange, operation, model, uploads)
-        return await _answer(exchange, request, uploads)
+        return await run(exchange, request, uploads)
 
 
-async def _answer(
-    exchange: Exchange, request: InferenceRequest, uploads: AsyncExitStack | None = None
-) -> Reply:
+async def run(exchange: Exchange, request: InferenceRequest, uploads: AsyncExitStack | None = None) -> Reply:
+    """Runs a call that was read: as events, in bytes or plain. `uploads` are closed at the end of the events."""
     inference = exchange.services.inference
     if request.streamed:
         with WhileClientStays(exchange):
@@ -46,10 +45,11 @@ def _is_json(exchange: Exchange) -> bool:
     return (exchange.header("content-type") or "").lower().startswith("application/json")
 
 
-async def _read(exchange: Exchange, operation: Operation, model: str | None) -> InferenceRequest:
+async def read(exchange: Exchange, operation: Operation, model: str | None) -> InferenceRequest:
+    """The request of a JSON body, checked."""
     body = await exchange.json_object()
     check_names(body)
-    headers = {**body_headers(body), **_forwarded(exchange)}
+    headers = {**body_headers(body), **forwarded(exchange)}
     return read_request(operation, exchange.caller, exchange.request_id, body, headers, model)
 
 
@@ -58,10 +58,10 @@ async def _read_form(
 ) -> InferenceRequest:
     form, body = await read_form(exchange, cleanup)
     check_names(body)
-    headers = _forwarded(exchange)
+    headers = forwarded(exchange)
     return read_request(operation, exchange.caller, exchange.request_id, body, headers, model, form)
 
 
-def _forwarded(exchange: Exchange) -> dict[str, str]:
+def forwarded(exchange: Exchange) -> dict[str, str]:
     """The client's headers that travel on."""
     return {name: value for name in FORWARDED_HEADERS if (value := exchange.header(name)) is not None}

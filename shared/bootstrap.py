@@ -24,6 +24,7 @@ from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
 from shared.providers.openai_wire import OpenAIWire
 from shared.providers.registry import Loadable, Providers
+from shared.responses.service import Responses
 from shared.secrets import PROXY_SECRETS, CachedSecrets
 from shared.services import Services
 from shared.settings import Settings
@@ -60,6 +61,7 @@ def build_services(
         clock,
         min(settings.secret_max_age, LOCAL_SECRET_AGE) if settings.local else settings.secret_max_age,
     )
+    signed_ids = SignedIds(secrets)
     catalog = CatalogCache(
         store, clock, max_age=settings.catalog_max_age, endpoint_hosts=settings.endpoint_hosts
     )
@@ -75,7 +77,8 @@ def build_services(
         clock=clock,
         store=store,
         secrets=secrets,
-        signed_ids=SignedIds(secrets),
+        signed_ids=signed_ids,
+        responses=Responses(signed_ids),
         catalog=catalog,
         models=ModelAdmin(
             store, catalog, audit, projects, clock, settings, status=_model_status(catalog, health)

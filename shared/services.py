@@ -15,6 +15,7 @@ from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.ports import Clock, DocumentStore
+from shared.responses.service import Responses
 from shared.secrets import CachedSecrets
 from shared.settings import Settings
 from shared.signed_ids import SignedIds
@@ -43,6 +44,7 @@ class Services:
     prober: Prober
     readiness: ReadyReport
     inference: Inference
+    responses: Responses
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()

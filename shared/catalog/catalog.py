@@ -95,6 +95,37 @@ class Catalog:
         coded = self._coded(name, caller)
         return coded[0] if len(coded) == 1 else None
 
+    def held(self, id: str, caller: Caller) -> Model | None:
+        """The model of exactly this id, where something of the caller's lies; None where it no longer serves it.
+
+        Raises `ModelNotAllowed` where the key lists neither the model nor a group that leads to it.
+        """
+        model = self.models.get(id)
+        if model is None or not model.enabled or not _serves(model, caller):
+            return None
+        if not _listed(model, caller) and not any(
+            group.enabled and _listed(group, caller) and any(member.id == id for member in group.members)
+            for group in self.groups.values()
+        ):
+            raise ModelNotAllowed(f"This key may not use the model '{id}'.", param="model")
+        return model
+
+    def leads_to(self, found: Model | Group, model: Model) -> bool:
+        """Whether a call of `found` may have been served by `model`: itself, a member, or a fallback."""
+        if found is model:
+            return True
+        if isinstance(found, Group) and any(member.id == model.id for member in found.members):
+            return True
+        lists = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+        names = {name for kind in lists for name in getattr(found, kind, ())}
+        if isinstance(found, Group):
+            members = [self.models.get(member.id) for member in found.members]
+            names |= {
+                name for member in members if member for kind in lists for name in getattr(member, kind)
+            }
+        groups = (group for name in names if (group := self.groups.get(name)))
+        return model.id in names or any(member.id == model.id for group in groups for member in group.members)
+
     def visible(
         self, caller: Caller, *, include_private: bool = False, project_id: str | None = None
     ) -> list[Model | Group]:

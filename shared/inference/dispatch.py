@@ -114,17 +114,20 @@ class Dispatcher:
         return asked + delay * 0.1
 
     def _call(self, request: InferenceRequest, model: Model, limits: Deadlines) -> Call:
-        defaults = model.parameters.default_params
-        body = {**defaults, **request.body} if defaults else request.body
+        operation, defaults = request.operation, model.parameters.default_params
+        body = {**defaults, **request.body} if defaults and not operation.bodiless else request.body
         return Call(
-            request.operation.name,
-            request.operation.path,
+            operation.name,
+            operation.path,
             model,
             body,
             request.streamed,
             request.headers,
             limits.connect,
             request.form.with_defaults(defaults) if request.form and defaults else request.form,
+            operation.method,
+            request.query,
+            operation.bodiless,
         )
 
 

@@ -1,10 +1,17 @@
 """What an inference operation is: how its body is checked and where it goes. A new operation is a declaration."""
 
+import builtins
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import orjson
+
 from shared import Json
+from shared.access.caller import Caller
+from shared.catalog.documents import Model
+from shared.errors import ProxyError
 from shared.providers.calls import Answer, Form
+from shared.responses.reading import ResponsesReading, error_event
 from shared.wire.chat import (
     ChatReading,
     check_chat,
@@ -29,6 +36,8 @@ from shared.wire.images import (
     measure_images,
 )
 from shared.wire.moderations import check_moderation, estimate_moderation
+from shared.wire.responses import check_responses, check_responses_ranges, estimate_responses
+from shared.wire.sse import encode
 from shared.wire.speech import (
     SpeechReading,
     check_speech,
@@ -46,6 +55,7 @@ from shared.wire.transcriptions import (
     measure_transcription,
     transcript_events_asked,
 )
+from shared.wire.realtime import check_opening, check_realtime, no_usage
 from shared.wire.usage import Usage
 
 
@@ -65,6 +75,14 @@ def _no_files(form: Form) -> None:
     return None
 
 
+def _envelope_event(error: ProxyError, reading: Reading | None) -> bytes:
+    return encode(orjson.dumps(error.envelope()))
+
+
+def _always(model: Model, caller: Caller) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """`name` is the catalog's; `path` is OpenAI's, below `/v1/`.
@@ -75,7 +93,11 @@ class Operation:
     `check_form` sees (`check` their fields by name); `as_json` is the same operation where it takes JSON as well.
     An answer in `bytes` is relayed as it arrives. `measure` says what a plain answer used where that is more than
     its tokens: it takes the request's body, its form and the answer. `seconds` is how long uploaded audio lasts,
-    where the provider does not say.
+    where the provider does not say. `admits` raises where a model that lists the operation cannot do it, or not
+    for this caller.
+    `in_band` writes an error that comes after the commit; its reading is None where no stream was opened.
+    A `bodiless` operation asks about something that the provider keeps: nothing but its address is sent. One that
+    is not `billed` costs nothing, whatever usage its answer shows.
     """
 
     name: str
@@ -90,7 +112,12 @@ class Operation:
     check_form: Callable[[Form], None] = _no_files
     measure: Callable[[Json, Form | None, Answer], Usage] | None = None
     bytes: bool = False
+    admits: Callable[[Model, Caller], None] = _always
     seconds: Callable[[Form | None], float] | None = None
+    in_band: Callable[[ProxyError, Reading | None], "builtins.bytes"] = _envelope_event
+    method: str = "POST"
+    bodiless: bool = False
+    billed: bool = True
 
 
 def _estimate_chat(body: Json, content: Json | None) -> Usage:
@@ -108,6 +135,11 @@ CHAT_COMPLETIONS = Operation(
     reading=ChatReading,
 )
 COMPLETIONS = replace(CHAT_COMPLETIONS, path="completions", check=check_completion)
+
+REALTIME = Operation(
+    name="audio_realtime", path="realtime", check=_no_ranges, estimate=no_usage, admits=check_realtime
+)
+REALTIME_OPENING = replace(REALTIME, admits=check_opening)
 
 IMAGE_GENERATIONS = Operation(
     name="images",
@@ -143,6 +175,26 @@ EMBEDDINGS = Operation(
 )
 MODERATIONS = Operation(
     name="moderations", path="moderations", check=check_moderation, estimate=estimate_moderation
+)
+
+RESPONSES = Operation(
+    name="Responses",
+    path="responses",
+    check=check_responses,
+    check_ranges=check_responses_ranges,
+    estimate=estimate_responses,
+    streamed=_asks_for_stream,
+    reading=ResponsesReading,
+    in_band=error_event,
+)
+STORED_RESPONSES = replace(
+    RESPONSES,
+    check=_no_ranges,
+    check_ranges=_no_ranges,
+    streamed=_never,
+    method="GET",
+    bodiless=True,
+    billed=False,
 )
 
 SPEECH = Operation(

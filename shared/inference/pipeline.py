@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import TypeVar
 
 from shared.catalog.cache import CatalogCache
 from shared.catalog.documents import Model
 from shared.errors import InternalError, ProxyError
 from shared.inference.deadlines import Deadlines
-from shared.inference.dispatch import Dispatcher
+from shared.inference.dispatch import Attempt, Dispatcher
 from shared.inference.download import DownloadSession
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.request import InferenceRequest
@@ -17,6 +18,8 @@ from shared.ports import Clock
 from shared.providers.calls import Answer, Call, Provider
 from shared.settings import Settings
 from shared.wire.usage import Usage
+
+T = TypeVar("T")
 
 
 class Inference:
@@ -43,18 +46,24 @@ class Inference:
         try:
             plan = await self._plan(request, record)
             answer = await self._dispatcher.ask(plan, record, _send)
+            if request.labels is not None and record.model is not None:
+                answer = request.labels.answer(answer, record.model)
         except ProxyError as error:
             self._ledger.settle(record, error.status, error.code)
+            if request.labels is not None:
+                request.labels.error(error)
             raise
         except asyncio.CancelledError:
-            self._ledger.price(record, request.estimated())
+            if request.operation.billed:
+                self._ledger.price(record, request.estimated())
             self._ledger.settle(record, 499, "client_closed_request")
             raise
         except BaseException:
             self._ledger.settle(record, 500, "internal_error")
             raise
         record.dropped = answer.dropped
-        self._ledger.price(record, _used(request, answer))
+        if request.operation.billed:
+            self._ledger.price(record, _used(request, answer))
         self._ledger.settle(record, 200)
         return answer, record
 
@@ -78,6 +87,33 @@ class Inference:
         session = DownloadSession(self._dispatcher, plan, record, self._ledger, self._clock)
         await session.start()
         return session
+
+    async def begin(self, request: InferenceRequest, attempt: Attempt[T]) -> tuple[T, CallRecord]:
+        """A call that `attempt` makes at each deployment until one takes it. Raises a `ProxyError`.
+
+        The caller `settle`s the record when what has begun is over.
+        """
+        record = self._ledger.begin(request)
+        try:
+            plan = await self._plan(request, record)
+            return await self._dispatcher.ask(plan, record, attempt), record
+        except ProxyError as error:
+            self._ledger.settle(record, error.status, error.code)
+            raise
+        except asyncio.CancelledError:
+            self._ledger.settle(record, 499, "client_closed_request")
+            raise
+        except BaseException:
+            self._ledger.settle(record, 500, "internal_error")
+            raise
+
+    def settle(
+        self, record: CallRecord, status: int, code: str | None = None, usage: Usage | None = None
+    ) -> None:
+        """Accounts what was begun; without `usage` nothing is counted."""
+        if usage is not None:
+            self._ledger.price(record, usage)
+        self._ledger.settle(record, status, code)
 
     async def _settled_plan(self, request: InferenceRequest, record: CallRecord) -> Plan:
         try:

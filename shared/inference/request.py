@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from shared import Json
 from shared.access.caller import Caller
-from shared.errors import InvalidValue
+from shared.catalog.documents import Model
+from shared.errors import InvalidValue, ProxyError
 from shared.inference.operations import Operation
-from shared.providers.calls import Form
+from shared.providers.calls import Answer, Form
+from shared.wire.events import Event
 from shared.wire.forms import typed_steering
 from shared.wire.parameters import forwarded_body
 from shared.wire.usage import Usage
@@ -29,9 +32,36 @@ class Steering:
 NO_STEERING = Steering()
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The one deployment that can serve a request, since what it is about lies there.
+
+    `model` is the catalog's id of it; `id` what the client calls the thing, in its field `param`.
+    """
+
+    model: str
+    id: str
+    param: str | None = None
+
+
+class Labels(Protocol):
+    """Puts our ids in the place of a provider's in all that the client gets."""
+
+    def answer(self, answer: Answer, model: Model) -> Answer: ...
+
+    def event(self, event: Event, model: Model) -> Event: ...
+
+    def error(self, error: ProxyError) -> None:
+        """Changes the error's words."""
+        ...
+
+
 @dataclass(slots=True)
 class InferenceRequest:
-    """One call of one operation. `model` is what the client asked for; `body` what travels on."""
+    """One call of one operation. `model` is what the client asked for; `body` and `query` what travels on.
+
+    With a `pin` no other deployment is asked.
+    """
 
     operation: Operation
     caller: Caller
@@ -43,6 +73,9 @@ class InferenceRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     form: Form | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    pin: Pin | None = None
+    labels: Labels | None = None
 
     @property
     def lasting(self) -> bool:

@@ -10,13 +10,15 @@ from shared.catalog.documents import Group, Model
 from shared.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
+    InvalidValue,
     ProviderRefusal,
     ProviderUnavailable,
     ProxyError,
     UpstreamError,
 )
 from shared.inference.admission import admit
-from shared.inference.request import InferenceRequest
+from shared.inference.request import InferenceRequest, Pin
+from shared.signed_ids import no_such_id
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 8.0
@@ -34,6 +36,9 @@ class Router:
     def plan(self, catalog: Catalog, request: InferenceRequest) -> "Plan":
         """Resolves the request's model. Raises what a caller should see when nothing can serve it."""
         caller, operation = request.caller, request.operation.name
+        if request.pin is not None:
+            pinned = self._pinned(catalog, request, request.pin)
+            return Plan(self, catalog, request, pinned, [pinned])
         requested = (
             catalog.default_model(operation, caller)
             if request.model is None
@@ -43,6 +48,22 @@ class Router:
             admit(requested, request)
             return Plan(self, catalog, request, requested, [requested])
         return Plan(self, catalog, request, requested, self._admitted(catalog, request, requested))
+
+    def _pinned(self, catalog: Catalog, request: InferenceRequest, pin: Pin) -> Model:
+        """The deployment that a request is bound to. Raises `NotFound` where it is gone."""
+        model = catalog.held(pin.model, request.caller)
+        if model is None:
+            raise no_such_id(pin.id, pin.param)
+        if request.model is not None:
+            requested = catalog.resolve(request.model, request.caller)
+            steered = request.steering.fallbacks or ()
+            if not catalog.leads_to(requested, model) and model.id not in steered:
+                raise InvalidValue(
+                    f"'{pin.id}' lies with the model '{model.id}'; the model '{request.model}' cannot go on from it.",
+                    param=pin.param,
+                )
+        admit(model, request)
+        return model
 
     def ordered(self, catalog: Catalog, request: InferenceRequest, group: Group) -> list[Model]:
         """The group's members in the order of its strategy."""
@@ -131,6 +152,8 @@ class Plan:
         return bool(self._queue)
 
     def _names(self, kind: str, failed: Model) -> tuple[str, ...]:
+        if self._request.pin is not None:
+            return ()
         steered = getattr(self._request.steering, kind)
         if steered is not None:
             return tuple(steered)

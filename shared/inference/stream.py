@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 
 import anyio
-import orjson
 
 from shared import Json
 from shared.errors import InternalError, ProviderTimeout, ProviderUnreachable, ProxyError
@@ -24,7 +23,7 @@ from shared.providers.calls import Call, Events, Provider
 from shared.settings import Settings
 from shared.wire.estimate import tokens_of
 from shared.wire.events import Event, Reading
-from shared.wire.sse import HEARTBEAT, encode
+from shared.wire.sse import HEARTBEAT
 from shared.wire.usage import Usage
 
 _logger = logging.getLogger("llmproxy.inference")
@@ -177,7 +176,7 @@ class StreamSession:
         self._commit()
         try:
             await self._relay_rest(opened)
-        except ProviderUnreachable:
+        except (ProviderUnreachable, ProviderTimeout):
             if not opened.complete:
                 raise
         if not opened.complete:
@@ -223,6 +222,9 @@ class StreamSession:
         return opened
 
     def _emit(self, reading: Reading, event: Event) -> None:
+        labels, model = self.record.request.labels, self.record.model
+        if labels is not None and model is not None:
+            event = labels.event(event, model)
         data = reading.shown(event)
         if data is not None:
             self._put(data)
@@ -238,10 +240,13 @@ class StreamSession:
 
     def _fail(self, error: ProxyError) -> tuple[int, str | None]:
         """Before the commit the error is the answer; after it, it goes in-band and nothing follows."""
+        request = self.record.request
+        if request.labels is not None:
+            request.labels.error(error)
         if not self._committed.done():
             self._committed.set_exception(error)
         else:
-            self._put(encode(orjson.dumps(error.envelope())))
+            self._put(request.operation.in_band(error, self._opened.reading if self._opened else None))
         return error.status, error.code
 
     async def _finish(self, status: int, code: str | None) -> None:
@@ -249,7 +254,8 @@ class StreamSession:
         _release(self._wake)
         opened = self._opened
         if opened is not None:
-            self._ledger.price(self.record, self._usage(opened.reading))
+            if self.record.request.operation.billed:
+                self._ledger.price(self.record, self._usage(opened.reading))
             self.record.dropped = opened.events.dropped
         self._ledger.settle(self.record, status, code)
         if opened is not None:

@@ -1,9 +1,10 @@
 """Where a model's provider is called: base addresses of everything that speaks OpenAI's wire format."""
 
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from shared.catalog.documents import Model
+from shared.providers.calls import Call
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -29,9 +30,21 @@ def operation_address(model: Model, path: str) -> str:
     if not dated:
         return f"{root}/{path}"
     version = f"?api-version={quote(model.parameters.api_version or '')}"
-    if root.endswith("/models"):
+    # Responses lie beside the deployments: their body names one.
+    if root.endswith("/models") or path.split("/", 1)[0] == "responses":
         return f"{root}/{path}{version}"
     return f"{root}/deployments/{quote(model.deployment, safe='')}/{path}{version}"
+
+
+def call_address(call: Call) -> str:
+    """The address of one call, with the query that it passes on."""
+    if not call.query and not call.bodiless:
+        return operation_address(call.model, call.path)
+    # Addresses of stored things are as many as there are things: they would push the others out of the cache.
+    address = operation_address.__wrapped__(call.model, call.path)
+    if not call.query:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}{urlencode(call.query)}"
 
 
 def listing_address(model: Model) -> str:

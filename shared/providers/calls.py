@@ -57,6 +57,7 @@ class Call:
     the catalog's `default_params` merged; `model` in it is still what the client wrote, and a provider
     replaces it. `body` is shared between tries: a provider copies what it changes. `headers` are those of the
     client's that may travel on. With `form` the request is multipart, and `body` holds its fields by name.
+    `query` is the client's, to be passed on. A `bodiless` call sends nothing but its address.
     """
 
     operation: str
@@ -67,6 +68,9 @@ class Call:
     headers: Mapping[str, str] = dataclass_field(default_factory=dict)
     connect_timeout: float = 10.0
     form: Form | None = None
+    method: str = "POST"
+    query: tuple[tuple[str, str], ...] = ()
+    bodiless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

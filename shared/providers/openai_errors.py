@@ -18,8 +18,15 @@ from shared.telemetry.redaction import scrub
 
 _CONTEXT_CODES = frozenset(("context_length_exceeded", "string_above_max_length"))
 _CONTEXT_PHRASES = ("maximum context length", "context window", "prompt is too long", "context length")
-_POLICY_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation"))
+_POLICY_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "image_content_policy_violation"))
 _POLICY_PHRASES = ("content management policy", "content policy", "safety system")
+_REQUEST_CODES = frozenset(
+    """
+unsupported_parameter unsupported_value unsupported_image_media_type empty_image_file image_too_large image_too_small
+image_parse_error image_file_too_large image_file_not_found failed_to_download_image bad_request
+""".split()
+)
+"""Codes of a stream's error that say that the request is at fault (OpenAI's API reference, Responses)."""
 _MESSAGE_LIMIT = 2000
 _WORD_LIMIT = 200
 _READ_LIMIT = 20_000
@@ -66,8 +73,10 @@ def error_in_stream(error: Any, secret: str | None = None) -> ProxyError:
         return ContextLengthExceeded(message or "", param=param, code=code)
     if (code or "").lower() in _POLICY_CODES:
         return ContentPolicyViolation(message or "", param=param, code=code)
-    if code in ("rate_limit_exceeded", "429"):
+    if code in ("rate_limit_exceeded", "insufficient_quota", "429"):
         return ProviderRefusal(message or "", 429, type="rate_limit_error", code=code)
+    if code and (code.startswith("invalid_") or code in _REQUEST_CODES):
+        return ProviderRefusal(message or "The provider refused the request.", 400, param=param, code=code)
     return ProviderServerError(message or "The provider reported an error.", param=param)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,7 +12,7 @@ from shared import SERVICE, VERSION, Json
 from shared.catalog.documents import Model
 from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.ports import SecretStore, TokenSource
-from shared.providers.addresses import listing_address, operation_address
+from shared.providers.addresses import call_address, listing_address
 from shared.providers.calls import Answer, Call
 from shared.providers.credentials import credential_header
 from shared.providers.http_client import HttpClient, Sent, sending
@@ -63,7 +64,8 @@ class OpenAIWire:
             body, content = await formatted(body, wanted_format(call.body))
         else:
             content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
-        if content.get("error") and "choices" not in content:
+        # What is asked about a stored thing may well show the error that it ended in.
+        if content.get("error") and "choices" not in content and not call.bodiless:
             raise error_in_stream(content["error"], secret)
         return Answer(body, content, visible_headers(response.headers), read_usage(content.get("usage")))
 
@@ -95,19 +97,48 @@ class OpenAIWire:
         await _read(response)
         return True
 
+    async def post(self, address: str, body: "Body", call: Call) -> "Posted":
+        """A call whose answer is passed on as it is, with its status and where it says that something was made."""
+        response, _ = await self._exchange(
+            "POST", address, body, call.model, call.headers, call.connect_timeout
+        )
+        return Posted(
+            response.status,
+            await _read(response),
+            response.headers.get("Content-Type", "application/octet-stream"),
+            visible_headers(response.headers),
+            response.headers.get("Location", ""),
+        )
+
+    async def headers(self, model: Model, forwarded: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+        """The headers of a call of a model, and the credential among them."""
+        # In lower case throughout: the catalog's headers take the place of others, and stand not beside them.
+        headers = {"user-agent": _USER_AGENT, "accept-encoding": "identity", **forwarded}
+        for name, value in model.parameters.extra_headers.items():
+            headers[name.lower()] = value
+        credential = await credential_header(model, self._secrets, self._tokens)
+        if credential is None:
+            return headers, None
+        headers[credential[0].lower()] = credential[1]
+        return headers, credential[1].removeprefix("Bearer ")
+
     async def close(self) -> None:
         await self._client.close()
 
     async def _post(self, call: Call) -> tuple["aiohttp.ClientResponse", str | None]:
-        address = operation_address(call.model, call.path)
+        address = call_address(call)
         body: Body = None
-        if call.form is None:
+        if call.bodiless:
+            pass
+        elif call.form is None:
             body = upstream_body(call)
         else:
             from shared.providers.form_body import form_body
 
             body = partial(form_body, call.form, call.model)
-        return await self._exchange("POST", address, body, call.model, call.headers, call.connect_timeout)
+        return await self._exchange(
+            call.method, address, body, call.model, call.headers, call.connect_timeout
+        )
 
     async def _exchange(
         self,
@@ -119,17 +150,9 @@ class OpenAIWire:
         connect_timeout: float,
     ) -> tuple["aiohttp.ClientResponse", str | None]:
         """Sends, and returns an answer of the 200s with the credential that was used."""
-        # In lower case throughout: the catalog's headers take the place of others, and stand not beside them.
-        headers = {"user-agent": _USER_AGENT, "accept-encoding": "identity", **forwarded}
-        for name, value in model.parameters.extra_headers.items():
-            headers[name.lower()] = value
+        headers, secret = await self.headers(model, forwarded)
         if isinstance(body, bytes):
             headers["content-type"] = "application/json"
-        secret = None
-        credential = await credential_header(model, self._secrets, self._tokens)
-        if credential is not None:
-            headers[credential[0].lower()] = credential[1]
-            secret = credential[1].removeprefix("Bearer ")
         response = await self._send(method, _url(address), body, headers, connect_timeout)
         if response.status >= 300:
             raise error_of(response.status, await _read(response), response.headers, secret)
@@ -162,6 +185,17 @@ class OpenAIWire:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise ProviderUnreachable(_unreachable(error)) from None
         raise ProviderUnreachable("The provider closes every connection.")
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """An answer as it came. `headers` are what a caller may see; `location` is the provider's, of what it made."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str]
+    location: str
 
 
 class OpenAIDownload:
@@ -237,8 +271,8 @@ class OpenAIEvents:
             raise InvalidProviderResponse("The provider sent an event that is not JSON.") from None
         if not isinstance(chunk, dict):
             raise InvalidProviderResponse("The provider sent an event that is not an object.")
-        if chunk.get("error"):
-            raise error_in_stream(chunk["error"], self._secret)
+        if chunk.get("error") or chunk.get("type") == "error":
+            raise error_in_stream(chunk.get("error") or chunk, self._secret)
         data = event.data.replace(b"\n", b" ") if b"\n" in event.data else event.data
         return Event(data, chunk, event.name)
 

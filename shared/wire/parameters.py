@@ -21,6 +21,8 @@ web_search_options
 chunking_strategy file known_speaker_names known_speaker_references language speed stream_format
 timestamp_granularities voice
 dimensions encoding_format input
+conversation context_management include instructions max_output_tokens max_tool_calls previous_response_id reasoning
+text truncation
 background image images input_fidelity mask output_compression output_format partial_images quality size style
 """.split()
 )

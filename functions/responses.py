@@ -1,0 +1,73 @@
+"""`/v1/responses…`: new responses, plain or as typed events, and what can be done with a stored one."""
+
+import azure.functions as func
+
+from functions.exchange import with_slashes
+from functions.http import METHODS, Exchange, Reply, endpoint
+from functions.inference import forwarded, read, run
+from shared.errors import MethodNotAllowed, NotFound
+from shared.inference.operations import RESPONSES
+from shared.responses.service import Action
+from shared.services import Services
+
+_ACTIONS = {
+    "": (Action("GET"), Action("DELETE")),
+    "cancel": (Action("POST", "cancel"),),
+    "input_items": (Action("GET", "input_items"),),
+}
+"""What can be done below an id, by the rest of the path."""
+_QUERY = frozenset(
+    (
+        "after",
+        "before",
+        "limit",
+        "order",
+        "include",
+        "include[]",
+        "stream",
+        "starting_after",
+        "include_obfuscation",
+    )
+)
+"""The query that is passed on (OpenAI's API reference)."""
+
+
+def blueprint(services: Services) -> func.Blueprint:
+    bp = func.Blueprint()
+
+    @bp.function_name("responses")
+    @bp.route(route="v1/responses/{*rest}", methods=METHODS)
+    @endpoint(services, "POST", "GET", "DELETE", access="inference")
+    async def responses(exchange: Exchange) -> Reply:
+        return await answer_responses(exchange, exchange.raw_path_param("rest"))
+
+    return bp
+
+
+async def answer_responses(exchange: Exchange, rest: str) -> Reply:
+    """`rest` is the path below `responses/`: empty, or an id and what to do with it."""
+    id, _, below = rest.strip("/").partition("/")
+    if not id:
+        if exchange.method != "POST":
+            raise MethodNotAllowed(exchange.method, "POST")
+        request = await read(exchange, RESPONSES, None)
+        return await run(exchange, await exchange.services.responses.create(request))
+    actions = _ACTIONS.get(below)
+    if actions is None:
+        raise NotFound("There is nothing at this address below a response.")
+    for action in actions:
+        if action.method == exchange.method:
+            return await _about(exchange, with_slashes(id), action)
+    raise MethodNotAllowed(exchange.method, ", ".join(action.method for action in actions))
+
+
+async def _about(exchange: Exchange, id: str, action: Action) -> Reply:
+    query = tuple(
+        (name, value) for name, value in exchange.request.query_params.multi_items() if name in _QUERY
+    )
+    streamed = action == Action("GET") and dict(query).get("stream", "").lower() in ("true", "1")
+    request = await exchange.services.responses.about(
+        id, action, exchange.caller, exchange.request_id, forwarded(exchange), query, streamed
+    )
+    await exchange.body()
+    return await run(exchange, request)
