@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import orjson
 from azurefunctions.extensions.http.fastapi import Request, Response
@@ -24,6 +24,7 @@ from shared.errors import (
     ProxyError,
     UpstreamError,
 )
+from shared.openapi.declared import Access, Declared
 from shared.services import Services
 from shared.telemetry.logging import log_event
 
@@ -31,9 +32,6 @@ __all__ = ["METHODS", "Access", "Exchange", "PlainReply", "Reply", "SseReply", "
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
 """Every method: the host answers one that no function takes with an empty 404."""
-
-Access: TypeAlias = Literal["open", "user", "admin", "inference"]
-"""Who may call: anyone, any key, an administrator's key; `inference` is any key, or none where keys are off."""
 
 Handler: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
 Function: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -61,6 +59,8 @@ def endpoint(
     cors = cors_of(services.settings)
 
     def decorate(handler: Handler) -> Function:
+        services.functions[handler.__name__] = Declared(methods, access)
+
         async def function(req: Request) -> Response:
             exchange = Exchange(req, services)
             try:
