@@ -17,6 +17,7 @@ from functions import (
     model_search,
     models,
     moderations,
+    reference,
     responses,
     speech,
     transcriptions,
@@ -38,6 +39,7 @@ BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     azure_flavour.blueprint,
     manage.blueprint,
     health.blueprint,
+    reference.blueprint,
     fallback.blueprint,
 )
 """One factory per group of functions. Names decide where two routes match, not this order."""

@@ -14,6 +14,7 @@ from shared.health.book import HealthBook
 from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
+from shared.openapi.declared import Declared
 from shared.ports import Clock, DocumentStore
 from shared.responses.service import Responses
 from shared.secrets import CachedSecrets
@@ -50,6 +51,8 @@ class Services:
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
     warming: Callable[[], Awaitable[None]] | None = None
     routes: tuple[str, ...] = ()
+    functions: dict[str, Declared] = field(default_factory=dict)
+    """The HTTP functions of the app by name, as they declare themselves when they are registered."""
     prepared: bool = False
     _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
