@@ -15,6 +15,7 @@ from tests.upstreams.behaviours import Behaviour, Frame, Reply, StreamReply, fra
 from tests.upstreams.openai import Completion
 from tests.upstreams.samples import TEXT, sample, sample_text, token_count, words
 from tests.upstreams.server import Received, Upstream
+from tests.upstreams.vectors import google_embeddings
 
 HEADERS = {"server-timing": "gfet4t7; dur=12", "set-cookie": "NID=upstream; path=/"}
 STUDIO = re.compile(r"^/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<method>\w+)$")
@@ -77,6 +78,9 @@ class GoogleUpstream(Upstream):
         return Reply(completion.plain(), headers=HEADERS)
 
     def _generate(self, request: Received, model: str, method: str) -> Behaviour:
+        embedded = google_embeddings(request.body, method)
+        if embedded is not None:
+            return Reply(embedded, headers=HEADERS)
         generation = Generation(request.body, model, self.text, self.thinking)
         if method == "streamGenerateContent" and request.query.get("alt") == "sse":
             return StreamReply(generation.frames(), headers=HEADERS)

@@ -12,6 +12,7 @@ from shared import Json
 from tests.upstreams.behaviours import DONE, Behaviour, Frame, Reply, StreamReply, frame
 from tests.upstreams.samples import TEXT, offered_tools, sample_text, token_count, words
 from tests.upstreams.server import Received, Upstream
+from tests.upstreams.vectors import openai_embeddings, openai_moderations
 
 CREATED = 1_760_000_000
 FINGERPRINT = "fp_upstream"
@@ -82,6 +83,11 @@ class OpenAIUpstream(Upstream):
                 for name in self.models
             ]
             return Reply({"object": "list", "data": data}, headers=HEADERS)
+        if request.method == "POST" and found["operation"] == "embeddings":
+            model = found["deployment"] or request.body.get("model", "")
+            return Reply(openai_embeddings(request.body, model), headers=HEADERS)
+        if request.method == "POST" and found["operation"] == "moderations" and not azure:
+            return Reply(openai_moderations(request.body), headers=HEADERS)
         if request.method != "POST" or found["operation"] not in ("chat/completions", "completions"):
             return openai_error(404, f"Invalid URL ({request.method} {request.path})")
         return self._complete(request.body, found["operation"], found["deployment"], azure)

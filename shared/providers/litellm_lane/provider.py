@@ -14,13 +14,29 @@ from shared.providers.http_client import HttpClient
 from shared.providers.litellm_lane.addresses import AddressGuard
 from shared.providers.litellm_lane.answers import faithful_answer, plain_answer, provider_headers
 from shared.providers.litellm_lane.arguments import Arguments, arguments, base_arguments
+from shared.providers.litellm_lane.embeddings import send_embeddings
 from shared.providers.litellm_lane.errors import proxy_error
+from shared.providers.litellm_lane.images import PATHS as IMAGE_PATHS
+from shared.providers.litellm_lane.images import relayed
+from shared.providers.litellm_lane.images_google import draw
 from shared.providers.litellm_lane.library import LiteLLMLibrary
+from shared.providers.litellm_lane.moderations import send_moderation
 from shared.providers.litellm_lane.probe import probe_anthropic, probe_gemini, probe_vertex
+from shared.providers.litellm_lane.speech import (
+    Spoken,
+    SpokenDownload,
+    SpokenEvents,
+    speaks_in_chat,
+    spoken,
+    spoken_chat,
+    spoken_in_chat,
+)
 from shared.providers.litellm_lane.stream import LiteLLMEvents
 from shared.providers.litellm_lane.text import TextEvents, chat_call, text_answer
+from shared.providers.litellm_lane.transcriptions import send_transcription
 from shared.providers.openai_errors import visible_headers
 from shared.providers.openai_wire import OpenAIWire
+from shared.providers.transcript_events import WholeTranscript
 from shared.wire.usage import read_usage
 
 Operation = Callable[[ModuleType, Arguments], Awaitable[Any]]
@@ -35,11 +51,22 @@ OPERATIONS: dict[str, Operation] = {"chat/completions": _chat}
 
 Sender = Callable[[Call, ModuleType, Arguments], Awaitable[Answer]]
 
-SENDERS: dict[str, Sender] = {}
+SENDERS: dict[str, Sender] = {
+    "audio/transcriptions": send_transcription,
+    **dict.fromkeys(IMAGE_PATHS, draw),
+    "embeddings": send_embeddings,
+    "moderations": send_moderation,
+}
 """How each other operation is asked and answered, by OpenAI's path: a further operation is a line here.
 
 A sender gets the arguments that every call has (`base_arguments`), adds what it takes of the body, and makes the
 answer. What LiteLLM raises in it is mapped here.
+"""
+
+_RELAYED = frozenset(("audio/speech", "audio/transcriptions", "audio/translations"))
+"""Where a server speaks OpenAI's format, these are asked on our own wire.
+
+LiteLLM holds audio back until it is whole, asks Azure without the version, and has no streams of transcripts.
 """
 
 
@@ -82,6 +109,10 @@ class LiteLLMProvider:
             if call.model.type.native:
                 return await self._wire.send(call)
             return text_answer(await self.send(chat_call(call)))
+        if relayed(call):
+            return await self._wire.send(call)
+        if call.path in _RELAYED and call.model.type.native:
+            return await self._wire.send(call)
         if call.path in SENDERS:
             return await self._sent(SENDERS[call.path], call)
         module, made = await self._prepared(call)
@@ -108,6 +139,14 @@ class LiteLLMProvider:
             if call.model.type.native:
                 return await self._wire.open(call)
             return TextEvents(await self.open(chat_call(call)))
+        if call.path in _RELAYED:
+            if call.model.type.native:
+                return await self._wire.open(call)
+            if call.path == "audio/speech":
+                return SpokenEvents(await self._spoken(call))
+            return WholeTranscript(await self.send(call))
+        if relayed(call):
+            return await self._wire.open(call)
         module, made = await self._prepared(call)
         wrapper: Any = None
         try:
@@ -128,8 +167,11 @@ class LiteLLMProvider:
         return LiteLLMEvents(wrapper, source, call=call, made=made, explain=explain)
 
     async def download(self, call: Call) -> Download:
-        """Nothing here answers in bytes."""
-        raise UnsupportedOperation(f"The model '{call.model.id}' does not do {call.path}.", param="model")
+        if call.path != "audio/speech":
+            raise UnsupportedOperation(f"The model '{call.model.id}' does not do {call.path}.", param="model")
+        if call.model.type.native:
+            return await self._wire.download(call)
+        return SpokenDownload(await self._spoken(call))
 
     async def probe(self, model: Model) -> bool:
         """Logs in (Vertex AI) or lists models; providers that only litellm knows cannot be asked for free."""
@@ -161,9 +203,20 @@ class LiteLLMProvider:
         except Exception as error:
             raise proxy_error(error, made.secrets) from None
 
+    async def _spoken(self, call: Call) -> Spoken:
+        await self._guard.check(call.model)
+        module = await self._library.module()
+        made = await base_arguments(call, module, self._secrets, self._tokens)
+        if speaks_in_chat(made):
+            return spoken_in_chat(call, await self.send(spoken_chat(call)))
+        try:
+            return await spoken(call, module, made)
+        except Exception as error:
+            raise proxy_error(error, made.secrets) from None
+
     async def _prepared(self, call: Call) -> tuple[ModuleType, Arguments]:
         if call.path not in OPERATIONS:
-            raise UnsupportedOperation(f"The model '{call.model.id}' cannot do this operation.")
+            raise UnsupportedOperation(f"The model '{call.model.id}' does not do {call.path}.", param="model")
         await self._guard.check(call.model)
         module = await self._library.module()
         return module, await arguments(call, module, self._secrets, self._tokens)
