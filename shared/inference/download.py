@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import anyio
 
@@ -13,6 +14,7 @@ from shared.inference.record import CallRecord, Ledger
 from shared.inference.routing import Plan
 from shared.ports import Clock
 from shared.providers.calls import Call, Download, Provider
+from shared.wire.usage import Usage
 
 _logger = logging.getLogger("llmproxy.inference")
 
@@ -127,10 +129,16 @@ class DownloadSession:
             return "The download took longer than it may."
         return f"The provider was silent for {opened.limits.idle:g} seconds in the middle."
 
+    def _usage(self) -> Usage:
+        """Tokens as reported, and the characters that were spoken."""
+        estimated = self.record.request.estimated()
+        reported = self._opened.download.usage if self._opened is not None else None
+        return estimated if reported is None else replace(reported, characters=estimated.characters)
+
     def _settle(self, status: int, code: str | None) -> None:
         if self._settled:
             return
         self._settled = True
         if self._opened is not None or status in (200, 499):
-            self._ledger.price(self.record, self.record.request.estimated())
+            self._ledger.price(self.record, self._usage())
         self._ledger.settle(self.record, status, code)

@@ -108,12 +108,14 @@ class Events(Protocol):
 class Download(Protocol):
     """An open answer of bytes, relayed as they arrive. Close it whatever happens.
 
-    Iteration ends when the answer is whole; one that breaks off raises a child of `UpstreamError`.
+    Iteration ends when the answer is whole; one that breaks off raises a child of `UpstreamError`. `usage` is
+    what the provider reported, for few do.
     """
 
     headers: Mapping[str, str]
     dropped: tuple[str, ...]
     content_type: str
+    usage: Usage | None
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]: ...
 

@@ -13,16 +13,17 @@ from shared.catalog.documents import Model
 from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import call_address, listing_address
-from shared.providers.calls import Answer, Call
+from shared.providers.calls import Answer, Call, Events
 from shared.providers.credentials import credential_header
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
+from shared.providers.transcript_events import WholeTranscript
 from shared.wire.embeddings import wanted_format
 from shared.wire.events import Event
 from shared.wire.images import without_pictures
 from shared.wire.sse import DONE, Decoder, ServerSentEvent
 from shared.wire.transcriptions import text_type
-from shared.wire.usage import read_usage
+from shared.wire.usage import Usage, read_usage
 from shared.wire.vectors import formatted
 
 if TYPE_CHECKING:
@@ -53,25 +54,13 @@ class OpenAIWire:
         self._tokens = tokens
 
     async def send(self, call: Call) -> Answer:
-        response, secret = await self._post(call)
-        body = await _read(response)
-        wanted = text_type(call.body) if call.form is not None else None
-        if wanted is not None and response.content_type not in _NO_TEXT:
-            told = response.headers.get("Content-Type", "")
-            headers = visible_headers(response.headers)
-            return Answer(body, {}, headers, content_type=told if told.startswith("text/") else wanted)
-        if call.path == "embeddings":
-            body, content = await formatted(body, wanted_format(call.body))
-        else:
-            content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
-        # What is asked about a stored thing may well show the error that it ended in.
-        if content.get("error") and "choices" not in content and not call.bodiless:
-            raise error_in_stream(content["error"], secret)
-        return Answer(body, content, visible_headers(response.headers), read_usage(content.get("usage")))
+        return await _answer(call, *await self._post(call))
 
-    async def open(self, call: Call) -> "OpenAIEvents":
+    async def open(self, call: Call) -> Events:
         response, secret = await self._post(call)
         if response.content_type != "text/event-stream":
+            if call.path == "audio/transcriptions":
+                return WholeTranscript(await _answer(call, response, secret))
             response.close()
             raise InvalidProviderResponse("The provider answered a streamed call without a stream.")
         return OpenAIEvents(response, secret)
@@ -202,6 +191,7 @@ class OpenAIDownload:
     """An open answer of bytes."""
 
     dropped: tuple[str, ...] = ()
+    usage: Usage | None = None
 
     def __init__(self, response: "aiohttp.ClientResponse") -> None:
         self._response = response
@@ -307,6 +297,23 @@ def decode_object(body: bytes) -> Json:
     if not isinstance(content, dict):
         raise InvalidProviderResponse("The provider's answer is not an object.")
     return content
+
+
+async def _answer(call: Call, response: "aiohttp.ClientResponse", secret: str | None) -> Answer:
+    body = await _read(response)
+    wanted = text_type(call.body) if call.form is not None else None
+    if wanted is not None and response.content_type not in _NO_TEXT:
+        told = response.headers.get("Content-Type", "")
+        headers = visible_headers(response.headers)
+        return Answer(body, {}, headers, content_type=told if told.startswith("text/") else wanted)
+    if call.path == "embeddings":
+        body, content = await formatted(body, wanted_format(call.body))
+    else:
+        content = decode_object(without_pictures(body) if len(body) > _LARGE else body)
+    # What is asked about a stored thing may well show the error that it ended in.
+    if content.get("error") and "choices" not in content and not call.bodiless:
+        raise error_in_stream(content["error"], secret)
+    return Answer(body, content, visible_headers(response.headers), read_usage(content.get("usage")))
 
 
 async def _read(response: "aiohttp.ClientResponse") -> bytes:

@@ -20,7 +20,7 @@ from shared.providers.demo.operation import Operation, Question, Rendered, Sound
 from shared.providers.demo.speech import Speech
 from shared.providers.demo.transcriptions import Transcription, Translation
 from shared.wire.events import Event
-from shared.wire.usage import read_usage
+from shared.wire.usage import Usage, read_usage
 
 T = TypeVar("T")
 
@@ -102,6 +102,7 @@ class DemoDownload:
         self.headers: Mapping[str, str] = {}
         self.dropped = sound.dropped
         self.content_type = sound.content_type
+        self.usage: Usage | None = None
         self._parts = sound.parts()
         self._pause = pause
 

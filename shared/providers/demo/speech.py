@@ -4,15 +4,16 @@ import base64
 from collections.abc import Iterator
 
 from shared import Json
-from shared.providers.demo import flac, mp3, wav
+from shared.providers.demo import flac, mp3
 from shared.providers.demo.fields import refusal
-from shared.providers.demo.melody import melody, note
+from shared.providers.demo.melody import RATE, melody, note
 from shared.providers.demo.operation import Question
 from shared.wire.estimate import estimate_tokens
+from shared.wire.wav import wav_header
 
 FORMATS = {
     "mp3": mp3.CONTENT_TYPE,
-    "wav": wav.CONTENT_TYPE,
+    "wav": "audio/wav",
     "flac": flac.CONTENT_TYPE,
     "pcm": "audio/pcm",
 }
@@ -52,9 +53,10 @@ class Speech:
         if self._format == "mp3":
             yield from mp3.mp3_notes(tune)
             return
-        header = {"wav": wav.wav_header, "flac": flac.flac_header}.get(self._format)
-        if header is not None:
-            yield header(tune)
+        if self._format == "wav":
+            yield wav_header(2 * tune.samples, RATE)
+        elif self._format == "flac":
+            yield flac.flac_header(tune)
         for number, line in enumerate(tune.lines):
             samples = note(line, tune.note_frames)
             yield flac.flac_frame(samples, number) if self._format == "flac" else samples
