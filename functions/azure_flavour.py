@@ -12,6 +12,7 @@ from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import answer
 from functions.models import show_models
+from functions.realtime import answer_realtime
 from functions.responses import answer_responses
 from shared.errors import MethodNotAllowed, NotFound
 from shared.inference.operations import (
@@ -87,6 +88,10 @@ def find_target(rest: str) -> Target | None:
         return _operation(path, with_slashes(name)) if name else None
     if head == "responses":
         return Target(("POST", "GET", "DELETE"), lambda exchange: answer_responses(exchange, tail))
+    if head == "realtime":
+        return Target(("POST",) if tail else ("GET",), lambda exchange: answer_realtime(exchange, tail))
+    if rest == "realtimeapi/sessions":
+        return Target(("POST",), lambda exchange: answer_realtime(exchange, "sessions"))
     if head == "models":
         return Target(("GET", "HEAD"), lambda exchange: show_models(exchange, with_slashes(tail)))
     return _operation(rest, None)

@@ -1,7 +1,5 @@
 """One HTTP request on its way through a function: what handlers read of it."""
 
-import os
-import re
 from collections.abc import AsyncIterator, Mapping
 
 import orjson
@@ -10,11 +8,11 @@ from starlette.requests import Request
 from shared import Json
 from shared.access.caller import ANONYMOUS, Caller
 from shared.errors import ClientGone, InvalidJson, RequestTooLarge
+from shared.request_ids import request_id
 from shared.services import Services
 
 MAX_DEPTH = 200
 """Levels of arrays and objects in a body: orjson writes 254 of them, and no request needs that many."""
-_SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{8,128}")
 
 
 class Exchange:
@@ -30,8 +28,7 @@ class Exchange:
         self.caller: Caller = ANONYMOUS
         self._headers: dict[bytes, bytes] = dict(request.scope["headers"])
         self._body: bytes | None = None
-        asked = self.header("x-request-id")
-        self.request_id = asked if asked and _SAFE_REQUEST_ID.fullmatch(asked) else os.urandom(16).hex()
+        self.request_id = request_id(self.header("x-request-id"))
 
     def header(self, name: str) -> str | None:
         """A header by its lower-case name; None where it is absent."""

@@ -24,6 +24,10 @@ from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
 from shared.providers.openai_wire import OpenAIWire
 from shared.providers.registry import Loadable, Providers
+from shared.realtime.live import Live
+from shared.realtime.opening import Openings
+from shared.realtime.sessions import Sessions
+from shared.realtime.upstream import RealtimeUpstream
 from shared.responses.service import Responses
 from shared.secrets import PROXY_SECRETS, CachedSecrets
 from shared.services import Services
@@ -70,8 +74,12 @@ def build_services(
     keys = KeyRing(store, secrets, clock, max_age=settings.catalog_max_age)
     usage = UsageRecorder(store, clock, days=settings.usage_days)
     health = HealthBook(store, clock)
-    providers = _providers(settings, secrets, tokens, DemoProvider(clock, pause=demo_pause))
+    native = OpenAIWire(HttpClient(settings.max_connections), secrets, tokens)
+    providers = _providers(native, secrets, tokens, DemoProvider(clock, pause=demo_pause))
     catalog.on_load(_litellm_loader(providers))
+    signed_ids = SignedIds(secrets)
+    inference = Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health))
+    upstream = RealtimeUpstream(native, HttpClient(settings.max_connections, upgrades=True))
     return Services(
         settings=settings,
         clock=clock,
@@ -92,7 +100,9 @@ def build_services(
         health=health,
         prober=Prober(catalog, providers.of, store, clock),
         readiness=ReadyReport(catalog, health, secrets, store, clock),
-        inference=Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health)),
+        inference=inference,
+        openings=Openings(inference, native, signed_ids),
+        live=Live(inference, upstream, Sessions(clock)),
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,
         closing=(
@@ -100,6 +110,7 @@ def build_services(
             health.close,
             keys.close,
             providers.close,
+            upstream.close,
             catalog.close,
             secrets.close,
             store.close,
@@ -135,14 +146,13 @@ def _secret_store(settings: Settings, identity: AzureIdentity) -> SecretStore:
 
 
 def _providers(
-    settings: Settings, secrets: SecretStore, tokens: TokenSource, demo: DemoProvider
+    native: OpenAIWire, secrets: SecretStore, tokens: TokenSource, demo: DemoProvider
 ) -> Providers:
     def litellm() -> Loadable:
         from shared.providers.litellm_lane.provider import LiteLLMProvider
 
         return LiteLLMProvider(secrets, tokens)
 
-    native = OpenAIWire(HttpClient(settings.max_connections), secrets, tokens)
     return Providers(native, demo, litellm)
 
 

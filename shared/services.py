@@ -16,6 +16,8 @@ from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.openapi.declared import Declared
 from shared.ports import Clock, DocumentStore
+from shared.realtime.live import Live
+from shared.realtime.opening import Openings
 from shared.responses.service import Responses
 from shared.secrets import CachedSecrets
 from shared.settings import Settings
@@ -45,6 +47,8 @@ class Services:
     prober: Prober
     readiness: ReadyReport
     inference: Inference
+    openings: Openings
+    live: Live
     responses: Responses
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""

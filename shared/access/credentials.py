@@ -3,14 +3,14 @@
 from shared.errors import InvalidApiKey, MissingApiKey
 
 
-def presented_key(authorization: str | None, api_key: str | None, x_api_key: str | None) -> str:
-    """The one key among `Authorization: Bearer <key>`, `api-key` and `X-API-Key`.
+def presented_key(authorization: str | None, *others: str | None) -> str:
+    """The one key among `Authorization: Bearer <key>` and `others`: `api-key`, `X-API-Key`, and what else carries it.
 
     Raises `MissingApiKey` where there is none, `InvalidApiKey` where two differ or the scheme is not Bearer.
     The scheme's name is case-insensitive (RFC 9110, section 11.1).
     """
     found = ""
-    for text in (_bearer(authorization), api_key, x_api_key):
+    for text in (_bearer(authorization), *others):
         key = text.strip() if text else ""
         if not key:
             continue

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from shared.devhost.functions import read_functions, route_prefix
+from shared.devhost.realtime import RealtimeDoor
 from shared.devhost.routes import Matcher, decoded_path
 from shared.services import Services
 
@@ -30,6 +31,7 @@ class FunctionHost:
         self.routes = sorted({f"/{route.template}" for route in routes})
         self._matcher = Matcher(routes)
         self._services = services
+        self._realtime = RealtimeDoor(services)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +43,7 @@ class FunctionHost:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000})
+            await self._realtime(scope, receive, send)
 
     async def _invoke(self, scope: Scope, receive: Receive) -> Response:
         found = self._matcher.find(scope["method"], decoded_path(scope["raw_path"].decode("latin-1")))

@@ -13,6 +13,8 @@ import uvicorn
 from shared.devhost.banner import banner
 from shared.devhost.coalescing import CoalescingProtocol
 from shared.devhost.host import FunctionHost
+from shared.devhost.websockets import RealtimeProtocol
+from shared.realtime.upstream import MAX_FRAME
 from shared.secrets import ADMIN_KEY
 from shared.services import Services
 from shared.telemetry.logging import configure_logging
@@ -23,6 +25,8 @@ SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may hold the interpreter's lock while another waits; Python's default is ten times that."""
 KEEP_ALIVE = 75
 """Seconds; longer than the clients', which drop theirs after 5 (httpx) to 60."""
+PING_TIMEOUT = 60.0
+"""Seconds in which a WebSocket's client answers a ping; one whose frames wait for the provider answers late."""
 FAREWELL = 3
 """Seconds that open requests have to end once the server is asked to stop."""
 
@@ -46,7 +50,10 @@ def server(host: FunctionHost, ready: Ready | None = None) -> Server:
         host,
         lifespan="on",
         http=CoalescingProtocol,
-        ws="none",
+        ws=RealtimeProtocol,
+        ws_max_size=MAX_FRAME,
+        ws_ping_timeout=PING_TIMEOUT,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -15,6 +15,7 @@ def admit(model: Model, request: InferenceRequest) -> None:
         raise UnsupportedOperation(
             f"The model '{model.id}' does not support {operation.name}.", param="model"
         )
+    operation.admits(model, request.caller)
     if model.provider in _OPENAI_RANGES:
         operation.check_ranges(request.body)
     if "data_sources" in request.body and not model.parameters.allow_data_sources:

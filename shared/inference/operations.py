@@ -36,8 +36,8 @@ from shared.wire.images import (
     measure_images,
 )
 from shared.wire.moderations import check_moderation, estimate_moderation
+from shared.wire.realtime import check_opening, check_realtime, no_usage
 from shared.wire.responses import check_responses, check_responses_ranges, estimate_responses
-from shared.wire.sse import encode
 from shared.wire.speech import (
     SpeechReading,
     check_speech,
@@ -45,6 +45,7 @@ from shared.wire.speech import (
     estimate_speech,
     speech_events_asked,
 )
+from shared.wire.sse import encode
 from shared.wire.transcriptions import (
     TranscriptReading,
     check_transcription,
@@ -55,7 +56,6 @@ from shared.wire.transcriptions import (
     measure_transcription,
     transcript_events_asked,
 )
-from shared.wire.realtime import check_opening, check_realtime, no_usage
 from shared.wire.usage import Usage
 
 

@@ -3,10 +3,10 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.catalog.endpoints import refuse_address
 from shared.errors import ProviderUnreachable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import AddrInfoType
     from aiohttp.tracing import Trace
+
+_REFUSAL_BYTES = 64 * 1024
+_REFUSAL_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -30,22 +33,40 @@ sending: ContextVar[Sent | None] = ContextVar("sending", default=None)
 """The request that this task is sending: the connector notes in it what kind of connection it gave."""
 
 
+class RefusedUpgrade(Exception):
+    """A server answered the wish for a WebSocket with something else. `body` is the beginning of what it said."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
 class HttpClient:
     """Makes its session at the first use, inside the running loop, and imports aiohttp only then.
 
-    `resolver` makes what looks host names up; left out, it is the system's resolver, in a thread.
+    `resolver` makes what looks host names up; left out, it is the system's resolver, in a thread. One for
+    `upgrades` opens WebSockets and nothing else: every other answer raises `RefusedUpgrade`, a redirect too,
+    which would carry the credential elsewhere.
     """
 
     def __init__(
-        self, max_connections: int = 1000, *, resolver: "Callable[[], AbstractResolver] | None" = None
+        self,
+        max_connections: int = 1000,
+        *,
+        resolver: "Callable[[], AbstractResolver] | None" = None,
+        upgrades: bool = False,
     ) -> None:
         self._max_connections = max_connections
         self._resolver = resolver
+        self._upgrades = upgrades
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> "aiohttp.ClientSession":
         if self._session is None or self._session.closed:
-            self._session = _make_session(self._max_connections, self._resolver)
+            options = _upgrades_only() if self._upgrades else {}
+            self._session = _make_session(self._max_connections, self._resolver, options)
         return self._session
 
     async def close(self) -> None:
@@ -66,8 +87,33 @@ def _allowed_socket(address: "AddrInfoType") -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
+def _upgrades_only() -> dict[str, Any]:
+    """A session's options that end a call whose answer is no upgrade, with what the server said."""
+    import aiohttp
+
+    async def refuse(response: aiohttp.ClientResponse) -> None:
+        if response.status == 101:
+            return
+        try:
+            async with asyncio.timeout(_REFUSAL_SECONDS):
+                body = await response.content.read(_REFUSAL_BYTES)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            body = b""
+        response.close()
+        raise RefusedUpgrade(response.status, response.headers, body)
+
+    async def redirected(
+        session: aiohttp.ClientSession, context: object, params: aiohttp.TraceRequestRedirectParams
+    ) -> None:
+        await refuse(params.response)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(redirected)
+    return {"raise_for_status": refuse, "trace_configs": [trace]}
+
+
 def _make_session(
-    max_connections: int, make_resolver: "Callable[[], AbstractResolver] | None"
+    max_connections: int, make_resolver: "Callable[[], AbstractResolver] | None", options: dict[str, Any]
 ) -> "aiohttp.ClientSession":
     import aiohttp
     from aiohttp.abc import AbstractResolver
@@ -114,4 +160,5 @@ def _make_session(
         auto_decompress=True,
         skip_auto_headers=("User-Agent",),
         read_bufsize=2**18,
+        **options,
     )

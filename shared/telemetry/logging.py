@@ -70,7 +70,8 @@ _QUIET = (
     "azure_functions_worker",
     "azure_functions_runtime",
     "proxy_worker",
-    # Addresses, which may hold keys.
+    # Addresses and handshakes, which may hold keys.
+    "uvicorn.websockets",
     "httpx",
     "httpcore",
     "urllib3",
