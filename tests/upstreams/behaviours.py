@@ -89,6 +89,21 @@ class StreamReply:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundReply:
+    """An answer of bytes in pieces. `ending` is as in `StreamReply`; before it `released`, if there, is awaited.
+
+    `length` is the `content-length` that it claims to have; without one it comes in chunks.
+    """
+
+    pieces: Sequence[bytes]
+    ending: Literal["complete", "cut", "stall"] = "complete"
+    length: int | None = None
+    released: asyncio.Event | None = None
+    content_type: str = "audio/mpeg"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Hang:
     """Takes the request and says nothing until the client goes (or `released` is set: then it answers)."""
 
@@ -100,7 +115,7 @@ class HangUp:
     """Takes the request and closes the connection without a word."""
 
 
-Behaviour: TypeAlias = Reply | StreamReply | Hang | HangUp
+Behaviour: TypeAlias = Reply | StreamReply | SoundReply | Hang | HangUp
 
 
 def filled(scripted: Behaviour, default: Behaviour) -> Behaviour:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from shared import Json
+from tests.upstreams.audio import audio_answer
 from tests.upstreams.behaviours import DONE, Behaviour, Frame, Reply, StreamReply, frame
 from tests.upstreams.samples import TEXT, offered_tools, sample_text, token_count, words
 from tests.upstreams.server import Received, Upstream
@@ -88,6 +89,10 @@ class OpenAIUpstream(Upstream):
             return Reply(openai_embeddings(request.body, model), headers=HEADERS)
         if request.method == "POST" and found["operation"] == "moderations" and not azure:
             return Reply(openai_moderations(request.body), headers=HEADERS)
+        if request.method == "POST" and found["operation"].startswith("audio/"):
+            sound = audio_answer(request, found["operation"], HEADERS)
+            if sound is not None:
+                return sound
         if request.method != "POST" or found["operation"] not in ("chat/completions", "completions"):
             return openai_error(404, f"Invalid URL ({request.method} {request.path})")
         return self._complete(request.body, found["operation"], found["deployment"], azure)

@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from tests.upstreams.behaviours import Behaviour, Hang, HangUp, Reply, StreamReply, filled
+from tests.upstreams.behaviours import Behaviour, Hang, HangUp, Reply, SoundReply, StreamReply, filled
 
 
 @dataclass(eq=False, slots=True)
@@ -115,6 +115,8 @@ class Upstream:
             behaviour = default if scripted is None else filled(scripted, default)
             if isinstance(behaviour, StreamReply):
                 return await _stream(request, behaviour)
+            if isinstance(behaviour, SoundReply):
+                return await _sound(request, behaviour)
             assert isinstance(behaviour, Reply)
             return await _reply(request, behaviour)
 
@@ -159,6 +161,26 @@ async def _reply(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
     await response.write_eof()
     if reply.hang_up and request.transport is not None:
         request.transport.close()
+    return response
+
+
+async def _sound(request: web.BaseRequest, reply: SoundReply) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": reply.content_type, **reply.headers})
+    if reply.length is None:
+        response.enable_chunked_encoding()
+    else:
+        response.content_length = reply.length
+    await response.prepare(request)
+    for piece in reply.pieces:
+        await response.write(piece)
+    if reply.released is not None:
+        await reply.released.wait()
+    if reply.ending == "stall":
+        await asyncio.Event().wait()
+    if reply.ending == "cut" and request.transport is not None:
+        request.transport.close()
+        return response
+    await response.write_eof()
     return response
 
 
