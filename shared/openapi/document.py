@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from shared import SERVICE, VERSION, Json
-from shared.openapi.declared import Declared
+from shared.openapi.declared import Access, Declared
 from shared.openapi.endpoint import EVENTS, Answer, Endpoint, Example, in_path
 from shared.openapi.failures import ERROR_SCHEMAS, error_codes, error_responses, response_name
 
-PARTS = ("chat", "embeddings", "images", "models", "manage", "service")
+PARTS = ("chat", "responses", "embeddings", "images", "audio", "realtime", "models", "manage", "service")
 """The modules beside this one that describe endpoints, in the order of the document."""
 
 AzureMethods = Callable[[str], tuple[str, ...]]
@@ -49,10 +49,10 @@ def build_document(
         function = declared.get(endpoint.function)
         if function is None:
             continue
-        security = _security(function, require_keys)
+        security = _security(endpoint.access or function.access, require_keys)
         if endpoint.request:
             bodies[endpoint.id] = _request(endpoint)
-        operation = _operation(endpoint, function, security)
+        operation = _operation(endpoint, endpoint.access or function.access, security)
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
         for number, path in enumerate(_azure_paths(endpoint, azure)):
             paths.setdefault(path, {})[endpoint.method.lower()] = _azure_operation(operation, path, number)
@@ -90,15 +90,15 @@ def _schemas() -> Json:
     return found
 
 
-def _security(function: Declared, require_keys: bool) -> list[Json]:
-    if function.access == "open":
+def _security(access: Access, require_keys: bool) -> list[Json]:
+    if access == "open":
         return []
     keys: list[Json] = [{name: []} for name in _SCHEMES]
-    return [*keys, {}] if function.access == "inference" and not require_keys else keys
+    return [*keys, {}] if access == "inference" and not require_keys else keys
 
 
-def _operation(endpoint: Endpoint, function: Declared, security: list[Json]) -> Json:
-    text = "\n\n".join(part for part in (endpoint.text, _who(function)) if part)
+def _operation(endpoint: Endpoint, access: Access, security: list[Json]) -> Json:
+    text = "\n\n".join(part for part in (endpoint.text, _who(access)) if part)
     operation: Json = {"operationId": endpoint.id, "tags": [endpoint.tag], "summary": endpoint.summary}
     if text:
         operation["description"] = text
@@ -106,13 +106,13 @@ def _operation(endpoint: Endpoint, function: Declared, security: list[Json]) -> 
         operation["parameters"] = [_with_example(item, endpoint.examples) for item in endpoint.parameters]
     if endpoint.request:
         operation["requestBody"] = {"$ref": f"#/components/requestBodies/{endpoint.id}"}
-    operation["responses"] = _responses(endpoint, function)
+    operation["responses"] = _responses(endpoint, access)
     operation["security"] = security
     return operation
 
 
-def _who(function: Declared) -> str:
-    return "For administrators." if function.access == "admin" else ""
+def _who(access: Access) -> str:
+    return "For administrators." if access == "admin" else ""
 
 
 def _with_example(parameter: Json, examples: Any) -> Json:
@@ -147,12 +147,12 @@ def _example(example: Example) -> Json:
     return {"summary": example.summary, "value": {**(example.body or {}), **files}}
 
 
-def _responses(endpoint: Endpoint, function: Declared) -> Json:
+def _responses(endpoint: Endpoint, access: Access) -> Json:
     found = {str(answer.status): _answer(answer, endpoint) for answer in endpoint.answers}
     statuses = {*endpoint.errors, 405, 500}
-    if function.access != "open":
+    if access != "open":
         statuses |= {401, 503}
-    if function.access != "open" or endpoint.operation is not None:
+    if access != "open" or endpoint.operation is not None:
         statuses.add(403)
     if endpoint.request:
         statuses |= {400, 413}

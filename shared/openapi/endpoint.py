@@ -6,6 +6,7 @@ from typing import Literal
 
 from shared import Json
 from shared.inference.operations import Operation
+from shared.openapi.declared import Access
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -17,7 +18,8 @@ class Example:
     """A request that works on a first start, where the demo models answer. `name` is unique in its endpoint.
 
     `body` is JSON, or the fields of a form, of which `files` are sent as files: the name of the field and what kind
-    of file it is (`wav`, `png`). `query` and `path` fill the address.
+    of file it is (`wav`, `png`). `query` and `path` fill the address. `demo` is False for what the demo models
+    cannot do.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Example:
     files: Mapping[str, Literal["wav", "png"]] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     path: Mapping[str, str] = field(default_factory=dict)
+    demo: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Endpoint:
     """One method of one address. `function` is the name of the function that serves it; `id` is unique.
 
     `request` has a schema for each media type that the body may have. `errors` are statuses beside those that
-    follow from who may call and from there being a body.
+    follow from who may call and from there being a body. `access` says who may, where the function leaves that to
+    its addresses.
     """
 
     function: str
@@ -60,6 +64,7 @@ class Endpoint:
     answers: Sequence[Answer] = ()
     errors: Sequence[int] = ()
     operation: Operation | None = None
+    access: Access | None = None
 
 
 INFERENCE_ERRORS = (404, 429, 502, 503, 504)

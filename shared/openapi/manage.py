@@ -204,7 +204,9 @@ def _collection(
     created: str | None = None,
 ) -> tuple[Endpoint, ...]:
     """Create, list, show, change and delete. `examples` are of a creation and of a change of what that made."""
-    base, title = f"/manage/{kind}s", kind.title()
+    base = f"/manage/{kind}s"
+    # `listModels` is what everyone may do.
+    title = "CatalogModel" if kind == "model" else kind.title()
     one, id = f"{base}/{{id}}", in_path("id", f"Id of the {kind}, percent-encoded.")
     there = {"id": str((examples[0].body or {}).get("id"))}
     on_one = () if kind == "key" else (Example("one", f"One {kind}", path=there),)
