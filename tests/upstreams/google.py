@@ -13,6 +13,7 @@ from shared import Json
 from tests.upstreams.anthropic import Message, message_reply
 from tests.upstreams.behaviours import Behaviour, Frame, Reply, StreamReply, frame
 from tests.upstreams.openai import Completion
+from tests.upstreams.pictures import google_images
 from tests.upstreams.samples import TEXT, sample, sample_text, token_count, words
 from tests.upstreams.server import Received, Upstream
 from tests.upstreams.vectors import google_embeddings
@@ -78,6 +79,9 @@ class GoogleUpstream(Upstream):
         return Reply(completion.plain(), headers=HEADERS)
 
     def _generate(self, request: Received, model: str, method: str) -> Behaviour:
+        drawn = google_images(request.body, model, method)
+        if drawn is not None:
+            return Reply(drawn, headers=HEADERS)
         embedded = google_embeddings(request.body, method)
         if embedded is not None:
             return Reply(embedded, headers=HEADERS)

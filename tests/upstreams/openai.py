@@ -11,6 +11,8 @@ from typing import Literal
 from shared import Json
 from tests.upstreams.audio import audio_answer
 from tests.upstreams.behaviours import DONE, Behaviour, Frame, Reply, StreamReply, frame
+from tests.upstreams.pictures import PATHS as PICTURES
+from tests.upstreams.pictures import openai_images
 from tests.upstreams.samples import TEXT, offered_tools, sample_text, token_count, words
 from tests.upstreams.server import Received, Upstream
 from tests.upstreams.vectors import openai_embeddings, openai_moderations
@@ -89,6 +91,8 @@ class OpenAIUpstream(Upstream):
             return Reply(openai_embeddings(request.body, model), headers=HEADERS)
         if request.method == "POST" and found["operation"] == "moderations" and not azure:
             return Reply(openai_moderations(request.body), headers=HEADERS)
+        if request.method == "POST" and found["operation"] in PICTURES:
+            return openai_images(request, found["operation"], CREATED, HEADERS)
         if request.method == "POST" and found["operation"].startswith("audio/"):
             sound = audio_answer(request, found["operation"], HEADERS)
             if sound is not None:
