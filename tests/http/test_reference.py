@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 import aiohttp
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
