@@ -29,10 +29,10 @@ async def send_moderation(call: Call, module: ModuleType, access: Arguments) -> 
         )
     values = access.values
     address, key = values.get("api_base") or OPENAI, values.get("api_key")
-    # LiteLLM passes on neither the number of retries nor headers: so it gets a client that has them.
+    # LiteLLM passes on neither the number of retries nor headers: the client that it gets has them.
     client = module.main.openai_chat_completions.get_openai_client(
         is_async=True, api_key=key, api_base=address, timeout=values["timeout"], max_retries=0
-    ).with_options(default_headers=values.get("extra_headers"))
+    ).with_options(max_retries=0, default_headers=values.get("extra_headers"))
     answer = await module.amoderation(
         input=copy.deepcopy(call.body["input"]),
         model=access.model,
