@@ -25,7 +25,13 @@ SUBTITLES = {
     "srt": (f"1\n00:00:00,000 --> 00:00:12,500\n{TEXT}\n\n", "text/plain; charset=utf-8"),
     "vtt": (f"WEBVTT\n\n00:00:00.000 --> 00:00:12.500\n{TEXT}\n\n", "text/vtt; charset=utf-8"),
 }
-_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "opus": "audio/ogg", "flac": "audio/flac", "aac": "audio/aac"}
+_TYPES = {
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "aac": "audio/aac",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,15 @@ def audio_answer(request: Received, operation: str, headers: dict[str, str]) -> 
         text, content_type = SUBTITLES[wanted]
         return Reply(text.encode(), content_type=content_type, headers=headers)
     if wanted == "verbose_json":
-        segment = {"id": 0, "seek": 0, "start": 0.0, "end": HEARD, "text": TEXT, "tokens": [1], "temperature": 0.0}
+        segment = {
+            "id": 0,
+            "seek": 0,
+            "start": 0.0,
+            "end": HEARD,
+            "text": TEXT,
+            "tokens": [1],
+            "temperature": 0.0,
+        }
         segment |= {"avg_logprob": -0.1, "compression_ratio": 1.0, "no_speech_prob": 0.0}
         body = {"task": "transcribe", "language": "english", "duration": HEARD, "text": TEXT}
         return Reply({**body, "segments": [segment]}, headers=headers)
