@@ -50,12 +50,12 @@ def provision(upstream: str) -> str:
         running.wait_for("GET", f"{address}/health")
         running.wait_for("GET", f"{address}/")
         admin = Path(DATA, "admin-key").read_text(encoding="utf-8").strip()
-        _create(f"{address}/manage/models", admin, model)
-        key: str = _create(f"{address}/manage/keys", admin, {"project": MODEL})["key"]
+        create(f"{address}/manage/models", admin, model)
+        key: str = create(f"{address}/manage/keys", admin, {"project": MODEL})["key"]
     return key
 
 
-def _create(url: str, admin: str, document: Json) -> dict[str, str]:
+def create(url: str, admin: str, document: Json) -> dict[str, str]:
     headers = {"authorization": f"Bearer {admin}", "content-type": "application/json"}
     reply = ask("POST", url, headers=headers, body=json.dumps(document))
     if reply.status not in (200, 201):

@@ -1,5 +1,6 @@
 """Images through LiteLLM: Google's models are asked in their own words, and never shown a credential in a body."""
 
+import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ from tests.unit.providers.lane import KEY, Lane, open_lane
 from tests.upstreams.behaviours import Hang, HangUp, Reply
 from tests.upstreams.google import google_error
 from tests.upstreams.pictures import PIXEL
-from tests.upstreams.server import Received
+from tests.upstreams.server import Received, Script
 
 PREDICT = "/v1/projects/some-project/locations/us-central1/publishers/google/models/{}:predict"
 GENERATE = PREDICT.replace(":predict", ":generateContent")
@@ -80,7 +81,7 @@ async def test_imagen_on_vertex_is_asked_in_its_own_words(lane: Lane) -> None:
     assert answer.dropped == ("user",)
 
 
-FAILURES = {
+FAILURES: dict[str, tuple[Script, type[ProxyError]]] = {
     "a refusal": (google_error(400, "INVALID_ARGUMENT", "Unsupported."), ProviderRefusal),
     "a rate limit": (
         google_error(429, "RESOURCE_EXHAUSTED", "Slow down.", {"retry-after": "3"}),
@@ -271,8 +272,6 @@ async def test_a_vertex_model_under_its_litellm_name_is_drawn_as_safely(lane: La
 
 
 async def test_a_call_that_is_given_up_leaves_the_provider(lane: Lane) -> None:
-    import asyncio
-
     lane.google.script(Hang())
     drawing = asyncio.create_task(draw(lane, lane.model("GoogleVertex", "imagen-4.0-generate-001")))
     await lane.google.wait_requests(1)
