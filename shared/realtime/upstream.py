@@ -75,14 +75,17 @@ class ProviderSocket:
 
         message = await self.socket.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
-            text: str = message.data
-            # A provider that repeats what it was sent must not tell the client our credential.
-            return text.replace(self.secret, REDACTED) if self.secret and self.secret in text else text
+            return self._clean(message.data)
         if message.type is aiohttp.WSMsgType.BINARY:
             return bytes(message.data)
         if message.type is aiohttp.WSMsgType.CLOSE:
-            return Closed(int(message.data), str(message.extra or ""))
+            return Closed(int(message.data), self._clean(str(message.extra or "")))
         return Closed(self.socket.close_code or ABNORMAL)
+
+    def _clean(self, text: str) -> str:
+        """A provider that repeats what it was sent must not tell the client our credential."""
+        secret = self.secret
+        return text.replace(secret, REDACTED) if secret and secret in text else text
 
     async def send(self, frame: Frame) -> None:
         if isinstance(frame, str):
