@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared import Json
 
-_OPERATIONS = ("ChatCompletion",)
+_OPERATIONS = ("ChatCompletion", "Responses")
 
 
 def demo_models() -> Sequence[Json]:

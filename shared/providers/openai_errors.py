@@ -18,7 +18,14 @@ from shared.telemetry.redaction import scrub
 
 _CONTEXT_CODES = frozenset(("context_length_exceeded", "string_above_max_length"))
 _CONTEXT_PHRASES = ("maximum context length", "context window", "prompt is too long", "context length")
-_POLICY_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "image_content_policy_violation"))
+_POLICY_CODES = frozenset(
+    (
+        "content_filter",
+        "content_policy_violation",
+        "image_content_policy_violation",
+        "responsibleaipolicyviolation",
+    )
+)
 _POLICY_PHRASES = ("content management policy", "content policy", "safety system")
 _REQUEST_CODES = frozenset(
     """

@@ -188,9 +188,7 @@ def events(whole: Json) -> list[Frame]:
     for index, item in enumerate(whole["output"]):
         made += _item_events(index, item)
     made.append({"type": f"response.{whole['status']}", "response": whole})
-    return [
-        frame({**event, "sequence_number": number}, event["type"]) for number, event in enumerate(made)
-    ]
+    return [frame({**event, "sequence_number": number}, event["type"]) for number, event in enumerate(made)]
 
 
 def _item_events(index: int, item: Json) -> list[Json]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 
 import orjson
@@ -17,6 +18,8 @@ from shared.providers.demo.embeddings import Embeddings
 from shared.providers.demo.images import Images
 from shared.providers.demo.moderations import Moderation
 from shared.providers.demo.operation import Operation, Question, Rendered, Sounding, Streamed
+from shared.providers.demo.responses import Response
+from shared.providers.demo.shelf import Shelf
 from shared.providers.demo.speech import Speech
 from shared.providers.demo.transcriptions import Transcription, Translation
 from shared.wire.events import Event
@@ -46,9 +49,20 @@ class DemoProvider:
     def __init__(self, clock: Clock, *, pause: float = 0.0) -> None:
         self._clock = clock
         self._pause = pause
+        self._shelf = Shelf()
+        # Responses are kept for the calls that come after them.
+        self._operations: Mapping[str, Callable[[Question], Operation | Rendered]] = {
+            **OPERATIONS,
+            "responses": partial(Response, self._shelf),
+        }
+
+        self._streams: Mapping[str, Callable[[Question], object]] = {**self._operations, **SOUNDS}
 
     async def send(self, call: Call) -> Answer:
-        operation = self._made(call, OPERATIONS)
+        if call.bodiless:
+            content = self._shelf.answer(call)
+            return Answer(orjson.dumps(content), content)
+        operation = self._made(call, self._operations)
         if isinstance(operation, Rendered):
             body, content = await operation.rendered()
         else:
@@ -63,7 +77,9 @@ class DemoProvider:
         )
 
     async def open(self, call: Call) -> "DemoEvents":
-        operation = self._made(call, {**OPERATIONS, **SOUNDS})
+        if call.bodiless:
+            return DemoEvents(self._shelf.events(call), self._pause, ())
+        operation = self._made(call, self._streams)
         if not isinstance(operation, Streamed):
             raise UnsupportedOperation(f"The demo provider does not stream {call.path}.", param="stream")
         return DemoEvents(operation.chunks(), self._pause, operation.dropped)
@@ -127,13 +143,18 @@ class DemoEvents:
         self._closed = False
 
     async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        typed = False
         for chunk in self._chunks:
             # Even without a pause the loop gets its turn, as it does while a real provider is awaited.
             await asyncio.sleep(self._pause)
             if self._closed:
                 return
-            yield Event(orjson.dumps(chunk), chunk)
-        self.done = True
+            kind = chunk.get("type")
+            name = kind.encode() if isinstance(kind, str) else b""
+            # A stream of typed events has no end mark of its own: its last event says that it is over.
+            typed = bool(name)
+            yield Event(orjson.dumps(chunk), chunk, name)
+        self.done = not typed
 
     async def aclose(self) -> None:
         self._closed = True

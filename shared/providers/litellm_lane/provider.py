@@ -22,6 +22,12 @@ from shared.providers.litellm_lane.images_google import draw
 from shared.providers.litellm_lane.library import LiteLLMLibrary
 from shared.providers.litellm_lane.moderations import send_moderation
 from shared.providers.litellm_lane.probe import probe_anthropic, probe_gemini, probe_vertex
+from shared.providers.litellm_lane.responses import (
+    BridgedEvents,
+    chat_of,
+    response_answer,
+    speaks_responses,
+)
 from shared.providers.litellm_lane.speech import (
     Spoken,
     SpokenDownload,
@@ -109,6 +115,11 @@ class LiteLLMProvider:
             if call.model.type.native:
                 return await self._wire.send(call)
             return text_answer(await self.send(chat_call(call)))
+        if call.operation == "Responses":
+            if speaks_responses(call):
+                return await self._wire.send(call)
+            chat, dropped = chat_of(call)
+            return response_answer(call, await self.send(chat), dropped)
         if relayed(call):
             return await self._wire.send(call)
         if call.path in _RELAYED and call.model.type.native:
@@ -139,6 +150,11 @@ class LiteLLMProvider:
             if call.model.type.native:
                 return await self._wire.open(call)
             return TextEvents(await self.open(chat_call(call)))
+        if call.operation == "Responses":
+            if speaks_responses(call):
+                return await self._wire.open(call)
+            chat, dropped = chat_of(call)
+            return BridgedEvents(call, await self.open(chat), dropped)
         if call.path in _RELAYED:
             if call.model.type.native:
                 return await self._wire.open(call)
