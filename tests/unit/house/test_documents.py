@@ -15,6 +15,7 @@ from shared.catalog.model_types import MODEL_TYPES, OPERATIONS
 from shared.catalog.parameters import Parameters
 from shared.devhost.functions import read_functions
 from shared.devhost.routes import Matcher
+from shared.inference.operations_table import operations_table
 from shared.secrets import PROXY_SECRETS
 from shared.settings import Settings, settings_table
 
@@ -53,8 +54,8 @@ def test_every_route_that_the_readme_names_exists(tmp_path: Path) -> None:
     services = build_services(Settings(mode="local", local_dir=tmp_path))
     routes, _ = read_functions(create_app(services), "")
     matcher = Matcher([route for route in routes if route.name != "zz_fallback"])
-    named = set(re.findall(r"(?<![\w.])/(?:v1|openai|health|manage)[\w/{}.-]*", README))
-    assert len(named) >= 12
+    named = set(re.findall(r"(?<![\w.])/(?:v1|api|openai|health|manage)[\w/{}.-]*", README))
+    assert len(named) >= 24
     for path in named:
         found = matcher.find("POST", re.sub(r"\{\w+\}", "x", path.rstrip(".")))
         assert found is not None, path
@@ -68,6 +69,13 @@ def test_every_route_of_the_app_is_in_the_readme(tmp_path: Path) -> None:
     for route in routes:
         base = route.template.partition("{")[0].rstrip("/")
         assert f"/{base}" in README, route.template
+
+
+def test_the_table_of_operations_is_what_the_code_says() -> None:
+    [shown] = re.findall(
+        r"^<!-- operations: .*? -->\n(.*?)^<!-- end of operations -->", README, re.M | re.DOTALL
+    )
+    assert shown == operations_table()
 
 
 def test_every_target_of_make_that_the_readme_names_exists() -> None:
