@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.proxy import Proxy, Reply
-from tests.upstreams.behaviours import Hang, HangUp
+from tests.upstreams.behaviours import Behaviour, Hang, HangUp
 from tests.upstreams.behaviours import Reply as Answer
 from tests.upstreams.openai import OpenAIUpstream, openai_error
 from tests.upstreams.vectors import in_base64, openai_embeddings, upstream_vector
@@ -146,7 +146,7 @@ async def test_a_provider_that_breaks_off_or_answers_nonsense_is_a_502(
 ) -> None:
     await added(proxy, upstream)
     whole = json.dumps(openai_embeddings({"input": TEXTS}, "m")).encode()
-    broken = [
+    broken: list[Behaviour] = [
         HangUp(),
         Answer(whole[:60]),
         Answer(whole, headers={"content-length": str(len(whole) + 10)}, hang_up=True),
