@@ -208,9 +208,12 @@ def _collection(
     # `listModels` is what everyone may do.
     title = "CatalogModel" if kind == "model" else kind.title()
     one, id = f"{base}/{{id}}", in_path("id", f"Id of the {kind}, percent-encoded.")
-    there = {"id": str((examples[0].body or {}).get("id"))}
-    on_one = () if kind == "key" else (Example("one", f"One {kind}", path=there),)
-    on_delete = () if kind == "key" else (Example("delete", f"Delete a {kind}", path=there),)
+    # A key's id is made by the server.
+    there = {"id": (examples[0].body or {})["id"]} if kind != "key" else {}
+    on_one, on_delete = (
+        Example("one", f"One {kind}", path=there),
+        Example("delete", f"Delete a {kind}", path=there),
+    )
     errors = (404, 503)
 
     def endpoint(method: str, path: str, verb: str, summary: str, answer: Answer, **more: object) -> Endpoint:
@@ -248,7 +251,7 @@ def _collection(
             errors=(400, 503),
         ),
         endpoint(
-            "GET", one, "get", f"Show a {kind}", document, parameters=(id,), examples=on_one, errors=errors
+            "GET", one, "get", f"Show a {kind}", document, parameters=(id,), examples=(on_one,), errors=errors
         ),
         endpoint(
             "PATCH",
@@ -269,7 +272,7 @@ def _collection(
             f"Delete a {kind}",
             Answer("It is gone.", {JSON: ref("Deleted")}),
             parameters=(id, _IF_MATCH),
-            examples=on_delete,
+            examples=(on_delete,),
             errors=(404, 409, 412, 503),
         ),
     )

@@ -132,7 +132,9 @@ _HELLO: Json = {"model": "demo-chat", "input": "Hello"}
 _ID = in_path("id", "Id of a response of the caller's own project; any other is 404.")
 
 
-def _stored(method: str, below: str, id: str, summary: str, answer: Answer, *parameters: Json) -> Endpoint:
+def _stored(
+    method: str, below: str, id: str, summary: str, answer: Answer, *parameters: Json, example: bool = True
+) -> Endpoint:
     return Endpoint(
         function="responses",
         method=method,
@@ -141,6 +143,7 @@ def _stored(method: str, below: str, id: str, summary: str, answer: Answer, *par
         tag=TAG,
         summary=summary,
         parameters=(_ID, *parameters),
+        examples=(Example("stored", "One that was stored"),) if example else (),
         answers=(answer,),
         errors=(400, *INFERENCE_ERRORS),
         operation=STORED_RESPONSES,
@@ -196,6 +199,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "cancelResponse",
         "Stop a response in the background",
         Answer("The response.", {JSON: ref("Response")}),
+        example=False,
     ),
     _stored(
         "GET",

@@ -99,6 +99,14 @@ async def test_a_page_reads_streams(proxy: Proxy) -> None:
     assert "x-llmproxy-model" in cors(reply)["access-control-expose-headers"]
 
 
+async def test_a_page_reads_sound(proxy: Proxy) -> None:
+    body = {"model": "demo-speech", "input": "Hello", "voice": "alloy"}
+    reply = await proxy.call("POST", "/v1/audio/speech", body, headers={"Origin": PAGE})
+    assert (reply.status, reply.headers["content-type"]) == (200, "audio/mpeg")
+    assert cors(reply)["access-control-allow-origin"] == PAGE
+    assert "x-llmproxy-model" in cors(reply)["access-control-expose-headers"]
+
+
 async def test_a_page_reads_errors_and_when_to_come_back(proxy: Proxy) -> None:
     reply = await proxy.call("POST", "/v1/chat/completions", {}, headers={"Origin": PAGE})
     assert (reply.status, cors(reply)["access-control-allow-origin"]) == (400, PAGE)

@@ -1,15 +1,12 @@
 """The OpenAPI document and the reference page: valid, complete, and true of the app that serves them."""
 
-import io
 import json
 import re
-import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 from itertools import chain
 from typing import Any
 
-import aiohttp
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
@@ -24,22 +21,15 @@ from shared.bootstrap import build_services
 from shared.devhost.functions import read_functions
 from shared.devhost.routes import Matcher
 from shared.inference import operations
-from shared.openapi.document import described
 from shared.openapi.endpoint import EVENTS, FORM, JSON, Endpoint, Example
 from shared.openapi.failures import MEANINGS, error_codes
-from shared.providers.demo.images_drawing import draw
 from shared.settings import Settings
+from tests.examples import DESCRIBED, WORKING, Sender, name_of
 from tests.proxy import Proxy, running_proxy
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-DESCRIBED = described()
-EXAMPLES = [
-    pytest.param(endpoint, example, id=f"{endpoint.id}-{example.name}")
-    for endpoint in DESCRIBED
-    for example in endpoint.examples
-    if example.demo
-]
+EXAMPLES = [pytest.param(endpoint, example, id=name_of(endpoint, example)) for endpoint, example in WORKING]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -165,67 +155,10 @@ async def test_every_endpoint_with_a_body_has_an_example_or_needs_what_only_a_ca
     assert without == {"recomputeUsage"}
 
 
-async def send(proxy: Proxy, endpoint: Endpoint, example: Example) -> tuple[int, str, bytes]:
-    path = re.sub(r"\{(\w+)\}", lambda name: example.path[name[1]], endpoint.path)
-    headers = {"Authorization": f"Bearer {proxy.key}"}
-    body: dict[str, Any] = {"json": example.body}
-    if example.files:
-        body = {"data": form(example)}
-    async with proxy.http.request(
-        endpoint.method, proxy.url + path, params=dict(example.query), headers=headers, **body
-    ) as response:
-        return response.status, response.headers["content-type"], await response.read()
-
-
-def form(example: Example) -> aiohttp.FormData:
-    data = aiohttp.FormData()
-    for name, value in (example.body or {}).items():
-        data.add_field(name, value if isinstance(value, str) else json.dumps(value))
-    makers = {"wav": wav, "png": png}
-    for name, kind in example.files.items():
-        data.add_field(
-            name, makers[kind](), filename=f"example.{kind}", content_type="application/octet-stream"
-        )
-    return data
-
-
-def wav() -> bytes:
-    held = io.BytesIO()
-    with wave.open(held, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
-        sound.writeframes(b"\0\0" * 4000)
-    return held.getvalue()
-
-
-def png() -> bytes:
-    return draw("An example", 64, 64)
-
-
-def events_of(body: bytes) -> Iterator[Json]:
-    for line in body.decode().splitlines():
-        if line.startswith("data: ") and line != "data: [DONE]":
-            yield json.loads(line.removeprefix("data: "))
-
-
-async def prepare(proxy: Proxy, endpoint: Endpoint, example: Example) -> Example:
-    """What an example takes for granted: that the key exists, that the model was created by the example before."""
-    if "{id}" in endpoint.path and "id" not in example.path:
-        made = await proxy.call("POST", "/manage/keys", {"project": "search"})
-        return Example(example.name, example.summary, example.body, path={"id": made.json()["id"]})
-    base = endpoint.path.partition("/{")[0]
-    if endpoint.method == "POST" and base in ("/manage/models", "/manage/projects"):
-        await proxy.call("DELETE", f"{base}/{(example.body or {})['id']}")
-    elif "{id}" in endpoint.path:
-        creation = next(other for other in DESCRIBED if other.path == base and other.method == "POST")
-        await proxy.call("POST", base, creation.examples[0].body)
-    return example
-
-
 @pytest.mark.parametrize(("endpoint", "example"), EXAMPLES)
 async def test_each_example_works_and_fits_its_schemas(
     proxy: Proxy, document: Json, endpoint: Endpoint, example: Example
 ) -> None:
-    example = await prepare(proxy, endpoint, example)
     operation = operation_of(document, endpoint)
     if example.body is not None:
         media = FORM if example.files else JSON
@@ -233,19 +166,18 @@ async def test_each_example_works_and_fits_its_schemas(
         written = content["examples"][example.name]["value"]
         assert written.items() >= example.body.items()
         validate(document, content["schema"], written)
-    status, type, body = await send(proxy, endpoint, example)
-    assert 200 <= status < 300, body
-    media = type.partition(";")[0]
-    schema = operation["responses"][str(status)]["content"][media].get("schema")
-    if media == EVENTS:
-        events = list(events_of(body))
+    sent = await Sender(proxy.http, proxy.url, proxy.key).send(endpoint, example)
+    assert 200 <= sent.status < 300, sent.body
+    schema = operation["responses"][str(sent.status)]["content"][sent.media].get("schema")
+    if sent.media == EVENTS:
+        events = list(sent.events())
         assert events
         for event in events:
             validate(document, schema, event)
-    elif media == JSON:
-        validate(document, schema, json.loads(body))
+    elif sent.media == JSON:
+        validate(document, schema, json.loads(sent.body))
     else:
-        assert body
+        assert sent.body
 
 
 async def test_a_wrong_body_does_not_fit_the_schema(document: Json) -> None:
