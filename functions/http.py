@@ -55,7 +55,6 @@ def endpoint(
     `OPTIONS` needs no key and is answered here; `methods_at` says which methods an address takes, where a function
     has addresses that differ in that.
     """
-    allowed = ", ".join(methods)
     cors = cors_of(services.settings)
 
     def decorate(handler: Handler) -> Function:
@@ -66,11 +65,11 @@ def endpoint(
             try:
                 if not services.prepared:
                     await services.prepare()
+                here = methods if methods_at is None else methods_at(exchange)
                 if exchange.method == "OPTIONS":
-                    here = allowed if methods_at is None else ", ".join(methods_at(exchange))
-                    reply: Reply = empty_response(204, {"allow": here})
-                elif exchange.method not in methods:
-                    raise MethodNotAllowed(exchange.method, allowed)
+                    reply: Reply = empty_response(204, {"allow": ", ".join(here)})
+                elif exchange.method not in here:
+                    raise MethodNotAllowed(exchange.method, ", ".join(here))
                 else:
                     if access != "open":
                         exchange.caller = await authenticate(exchange, access)

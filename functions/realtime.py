@@ -23,7 +23,7 @@ from functions.http import (
 from functions.inference import forwarded
 from functions.uploads import read_form
 from shared import Json
-from shared.errors import MethodNotAllowed, NotFound, UnsupportedOperation
+from shared.errors import NotFound, UnsupportedOperation
 from shared.inference.headers import answer_headers
 from shared.providers.calls import Form
 from shared.realtime.asked import Asked
@@ -81,9 +81,6 @@ def _methods(exchange: Exchange) -> Sequence[str]:
 
 async def answer_realtime(exchange: Exchange, rest: str) -> Reply:
     """Answers what lies at `rest` below `/v1/realtime/`; the caller is known."""
-    allowed = "POST" if rest else "GET"
-    if exchange.method != allowed:
-        raise MethodNotAllowed(exchange.method, allowed)
     if not rest:
         raise _no_socket()
     place = _JSON_FLOWS.get(rest)

@@ -77,7 +77,6 @@ def build_services(
     native = OpenAIWire(HttpClient(settings.max_connections), secrets, tokens)
     providers = _providers(native, secrets, tokens, DemoProvider(clock, pause=demo_pause))
     catalog.on_load(_litellm_loader(providers))
-    signed_ids = SignedIds(secrets)
     inference = Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health))
     upstream = RealtimeUpstream(native, HttpClient(settings.max_connections, upgrades=True))
     return Services(

@@ -25,7 +25,7 @@ from shared.wire.realtime import Offer, model_at, secret_model_path, session_mod
 if TYPE_CHECKING:
     import aiohttp
 
-CALL_PREFIX = "rtc"
+CALL_PREFIX = "rtc_"
 """What a call's id begins with, the provider's and ours."""
 ACTIONS = ("hangup", "refer", "accept", "reject")
 """What can be done with a call."""
@@ -103,7 +103,7 @@ class Openings:
 
     async def pinned(self, id: str, caller: Caller) -> tuple[Pin, str]:
         """Where a call lies, and the provider's id of it. Raises `NotFound`."""
-        model, call_id = await self._ids.verify(id, caller.project, CALL_PREFIX)
+        model, call_id = await self._ids.verify(CALL_PREFIX, id, caller.project)
         return Pin(model, id), call_id
 
     async def _send(

@@ -419,7 +419,7 @@ async def test_a_slow_provider_holds_the_client_back(proxy: Proxy, upstream: Rea
     frame = b"x" * 64 * 1024
     sent = 0
 
-    async def flood(client: aiohttp.ClientWebSocketResponse[Any]) -> None:
+    async def flood(client: "aiohttp.ClientWebSocketResponse[Any]") -> None:
         nonlocal sent
         while True:
             await client.send_bytes(frame)

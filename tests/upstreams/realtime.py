@@ -110,11 +110,13 @@ class RealtimeUpstream:
         return await self._post(request)
 
     async def _post(self, request: web.Request) -> web.Response:
-        posted = Posted(request.path, dict(request.query), request.headers, await request.read())
+        posted = Posted(request.path, dict(request.query), request.headers, b"")
         if request.content_type == "multipart/form-data":
             async for part in await request.multipart():
                 content = await part.read()  # type: ignore[union-attr]
                 posted.form[str(part.name)] = (part.headers["Content-Type"], content.decode())  # type: ignore[union-attr]
+        else:
+            posted.raw = await request.read()
         self.posts.append(posted)
         if self.failure is not None:
             return self.failure()
