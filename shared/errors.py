@@ -35,6 +35,10 @@ SecretError                       what a SecretStore or TokenSource raises
 ├── SecretNotFound
 └── SecretsUnavailable
 
+EventError                        what an EventPublisher raises
+├── EventTooLarge
+└── EventsUnavailable
+
 SettingError                      a setting that stops the start
 """
 
@@ -326,6 +330,18 @@ class SecretNotFound(SecretError):
 
 class SecretsUnavailable(SecretError):
     """The vault or the identity cannot be reached, or refuses us."""
+
+
+class EventError(Exception):
+    """What an EventPublisher raises. Never holds an event's body or a credential."""
+
+
+class EventTooLarge(EventError):
+    """An event that no hub takes."""
+
+
+class EventsUnavailable(EventError):
+    """The hub cannot be reached, refuses us, or does not take events in time."""
 
 
 class SettingError(Exception):

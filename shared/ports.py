@@ -1,7 +1,7 @@
 """What the core asks of the world outside, as Protocols. Adapters implement them; only `bootstrap` knows which."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from shared import Json
@@ -123,6 +123,32 @@ class SecretStore(Protocol):
 class TokenSource(Protocol):
     async def token(self, scope: str) -> str:
         """A bearer token of the app's own identity for `scope`. Raises `SecretsUnavailable`."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What is published to a hub. `id` becomes the message's id, and is no key: the same event may arrive twice.
+
+    `properties` travel beside the body (up to 1,000,000 bytes), so that a reader can look at them without it.
+    """
+
+    id: str
+    body: bytes
+    properties: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+class EventPublisher(Protocol):
+    """The only way to a hub's log of events. What is published is delivered at least once."""
+
+    async def publish(self, hub: str, events: Sequence[Event]) -> None:
+        """Returns when the hub has them all. They may go to any partition, and keep their order within one.
+
+        Raises `EventTooLarge`, with none of them published, or `EventsUnavailable`, in bounded time and with
+        any of them published or not: to publish them again is safe, for every reader must bear an event twice.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -1,15 +1,10 @@
 """The document store in one SQLite file, for local mode and tests. Several processes may open the file."""
 
-import asyncio
-import contextlib
 import itertools
 import json
-import os
 import secrets
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +13,7 @@ from typing import TypeVar
 from shared import Json
 from shared.adapters import document_rules as rules
 from shared.adapters.document_ids import encode_id
+from shared.adapters.sqlite_file import SqliteFile
 from shared.adapters.sqlite_sql import LIVE, ONE, SCHEMA, select
 from shared.clock import SystemClock
 from shared.containers import Container
@@ -35,24 +31,19 @@ PURGE_INTERVAL = 60.0
 class SqliteStore:
     """`DocumentStore` on SQLite in WAL mode.
 
-    One thread of its own does all the work, so the event loop never waits for the disk. The file (mode 600)
-    is made at first use. `lock_timeout` is how many seconds a call waits for another process's write.
+    The file is made at first use. `lock_timeout` is how many seconds a call waits for another process's write.
     """
 
     def __init__(self, path: Path, *, clock: Clock | None = None, lock_timeout: float = 5.0) -> None:
-        self._path = path
+        self._file = SqliteFile(path, SCHEMA, lock_timeout=lock_timeout, unavailable=StoreUnavailable)
         self._clock = clock or SystemClock()
-        self._lock_timeout = lock_timeout
-        self._executor: ThreadPoolExecutor | None = None
-        self._connection: sqlite3.Connection | None = None
         self._purged_at = float("-inf")
-        self._closed = False
         self._mark = secrets.token_hex(8)
         self._numbers = itertools.count()
 
     async def get(self, container: Container, id: str, partition: str | None = None) -> Stored | None:
         key = _key(container, id, rules.partition_for(container, id, partition))
-        return await self._run(partial(_read, key=key, now=self._clock.time()))
+        return await self._file.run(partial(_read, key=key, now=self._clock.time()))
 
     async def create(self, container: Container, body: Json, *, time_to_live: int | None = None) -> Stored:
         write = self._write_of(container, body, time_to_live)
@@ -73,7 +64,7 @@ class SqliteStore:
             # In the thread, for a hundred documents take longer to encode than the event loop should wait.
             return [self._write_of(container, body, time_to_live) for body in bodies]
 
-        writes = await self._run(prepare)
+        writes = await self._file.run(prepare)
 
         def work(connection: sqlite3.Connection) -> None:
             _insert(connection, *writes)
@@ -160,17 +151,15 @@ class SqliteStore:
                 Stored(json.loads(body), etag) for body, etag in connection.execute(statement, parameters)
             ]
 
-        return await self._run(work)
+        return await self._file.run(work)
 
     async def ping(self) -> None:
-        await self._run(lambda connection: connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone())
+        await self._file.run(
+            lambda connection: connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
+        )
 
     async def close(self) -> None:
-        self._closed = True
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            await asyncio.get_running_loop().run_in_executor(executor, self._disconnect)
-            executor.shutdown(wait=False)
+        await self._file.close()
 
     def _write_of(self, container: Container, body: Json, time_to_live: int | None) -> "_Write":
         return _Write(
@@ -190,35 +179,13 @@ class SqliteStore:
 
     async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
         def change(connection: sqlite3.Connection) -> T:
-            with _transaction(connection):
-                now = self._clock.time()
-                if now - self._purged_at >= PURGE_INTERVAL:
-                    connection.execute(f"DELETE FROM documents WHERE NOT {LIVE}", (now,))  # noqa: S608
-                    self._purged_at = now
-                return work(connection)
+            now = self._clock.time()
+            if now - self._purged_at >= PURGE_INTERVAL:
+                connection.execute(f"DELETE FROM documents WHERE NOT {LIVE}", (now,))  # noqa: S608
+                self._purged_at = now
+            return work(connection)
 
-        return await self._run(change)
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._closed:
-            raise StoreUnavailable("The store is closed.")
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-store")
-
-        def guarded() -> T:
-            try:
-                if self._connection is None:
-                    self._connection = _connect(self._path, self._lock_timeout)
-                return work(self._connection)
-            except (sqlite3.Error, OSError) as error:
-                raise StoreUnavailable(f"The local database does not serve: {error}") from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._executor, guarded)
-
-    def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        return await self._file.change(change)
 
 
 class _Write:
@@ -271,41 +238,3 @@ def _insert(connection: sqlite3.Connection, *writes: _Write) -> bool:
 
 def _put(connection: sqlite3.Connection, write: _Write) -> None:
     connection.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", write.row())
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _connect(path: Path, lock_timeout: float) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # SQLite gives its side files the mode of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    deadline = time.monotonic() + lock_timeout
-    while True:
-        connection = sqlite3.connect(
-            path, timeout=lock_timeout, isolation_level=None, check_same_thread=False
-        )
-        try:
-            # Going over to WAL needs the file alone for a moment, and SQLite does not wait for that.
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute("PRAGMA synchronous = NORMAL")
-            for statement in SCHEMA:
-                connection.execute(statement)
-            return connection
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        except BaseException:
-            connection.close()
-            raise

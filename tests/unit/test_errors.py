@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared import errors
-from shared.errors import ProxyError, SecretError, SettingError, StoreError
+from shared.errors import EventError, ProxyError, SecretError, SettingError, StoreError
 
 
 def family(root: type[Exception]) -> Iterator[type[Exception]]:
@@ -91,7 +91,7 @@ def test_every_error_that_can_be_raised_is_in_the_table() -> None:
     assert leaves - set(TABLE) == {"ClientGone", "ProviderRefusal"}  # never sent; the provider's own
 
 
-@pytest.mark.parametrize("root", [ProxyError, StoreError, SecretError, SettingError])
+@pytest.mark.parametrize("root", [ProxyError, StoreError, SecretError, EventError, SettingError])
 def test_the_drawn_tree_names_every_class_below_its_parent(root: type[Exception]) -> None:
     places = drawn_tree()
     for error in family(root):
