@@ -4,7 +4,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -40,6 +40,26 @@ def checked_endpoint(address: str, hosts: Iterable[str] = ()) -> str:
     `hosts` are the only hosts allowed (`*.` stands for subdomains); empty allows all. Plain http is for
     machines close by: private addresses and names, and hosts that `hosts` lists.
     """
+    parts = checked_parts(address)
+    if "?" in address or "#" in address:
+        raise ValueError("must not have a query or a fragment")
+    host = (parts.hostname or "").rstrip(".")
+    reason = refuse_host(host)
+    if reason is not None:
+        raise ValueError(reason)
+    hosts = tuple(hosts)
+    if not endpoint_allowed(host, hosts):
+        raise ValueError("names a host that LLMPROXY_ENDPOINT_HOSTS does not list")
+    if parts.scheme == "http" and not hosts and not _is_close_by(host):
+        raise ValueError("must begin with https:// (http:// only for private addresses and names)")
+    return address.rstrip("/")
+
+
+def checked_parts(address: str) -> SplitResult:
+    """The parts of an http or https address, which every reader takes apart in the same way.
+
+    The host is not judged yet. Raises ValueError with the reason, which does not repeat the address.
+    """
     if not address.isascii() or not address.isprintable() or " " in address or "\\" in address:
         raise ValueError("must be an address in printable ASCII, without spaces or backslashes")
     try:
@@ -51,20 +71,10 @@ def checked_endpoint(address: str, hosts: Iterable[str] = ()) -> str:
         raise ValueError("must begin with https:// and name a host")
     if "@" in parts.netloc:
         raise ValueError("must not hold a user name or password")
-    if "?" in address or "#" in address:
-        raise ValueError("must not have a query or a fragment")
     written_host = parts.netloc if port is None else parts.netloc.rpartition(":")[0]
     if not _HOST.fullmatch(written_host.removesuffix(":")) or port == 0:
         raise ValueError("must name a host in letters, digits, hyphens and dots")
-    reason = refuse_host(host)
-    if reason is not None:
-        raise ValueError(reason)
-    hosts = tuple(hosts)
-    if not endpoint_allowed(host, hosts):
-        raise ValueError("names a host that LLMPROXY_ENDPOINT_HOSTS does not list")
-    if parts.scheme == "http" and not hosts and not _is_close_by(host):
-        raise ValueError("must begin with https:// (http:// only for private addresses and names)")
-    return address.rstrip("/")
+    return parts
 
 
 def endpoint_allowed(host: str, hosts: Iterable[str]) -> bool:

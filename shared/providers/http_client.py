@@ -1,7 +1,6 @@
-"""The one HTTP client to providers: pooled, without cookies, redirects or a proxy from the environment."""
+"""The HTTP client of all calls to others: pooled, without cookies, redirects or a proxy from the environment."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -46,9 +45,10 @@ class RefusedUpgrade(Exception):
 class HttpClient:
     """Makes its session at the first use, inside the running loop, and imports aiohttp only then.
 
-    `resolver` makes what looks host names up; left out, it is the system's resolver, in a thread. One for
-    `upgrades` opens WebSockets and nothing else: every other answer raises `RefusedUpgrade`, a redirect too,
-    which would carry the credential elsewhere.
+    `resolver` makes what looks host names up; left out, it is the system's resolver, in a thread. `guard` is
+    asked of every address at the time of the connection, and raises where there must be none. Without
+    `decompress` a body comes as it was sent. One for `upgrades` opens WebSockets and nothing else: every other
+    answer raises `RefusedUpgrade`, a redirect too, which would carry the credential elsewhere.
     """
 
     def __init__(
@@ -56,17 +56,22 @@ class HttpClient:
         max_connections: int = 1000,
         *,
         resolver: "Callable[[], AbstractResolver] | None" = None,
+        guard: Callable[[str], None] | None = None,
+        decompress: bool = True,
         upgrades: bool = False,
     ) -> None:
         self._max_connections = max_connections
         self._resolver = resolver
+        self._guard = guard or refuse_provider
+        self._decompress = decompress
         self._upgrades = upgrades
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> "aiohttp.ClientSession":
         if self._session is None or self._session.closed:
             options = _upgrades_only() if self._upgrades else {}
-            self._session = _make_session(self._max_connections, self._resolver, options)
+            options["auto_decompress"] = self._decompress
+            self._session = _make_session(self._max_connections, self._resolver, self._guard, options)
         return self._session
 
     async def close(self) -> None:
@@ -76,15 +81,10 @@ class HttpClient:
             await asyncio.sleep(0)
 
 
-def _allowed_socket(address: "AddrInfoType") -> socket.socket:
-    """A socket for one address, the last thing before the connection: nothing may lead past this check.
-
-    A literal address in a model's endpoint is asked of no resolver.
-    """
-    family, kind, protocol, _, target = address
-    if refuse_address(str(target[0])):
-        raise PermissionError(errno.EACCES, "the address is refused")
-    return socket.socket(family, kind, protocol)
+def refuse_provider(address: str) -> None:
+    """The guard of calls to providers: no link-local and no metadata address."""
+    if refuse_address(address):
+        raise ProviderUnreachable("The provider's host name leads to an address that is refused.")
 
 
 def _upgrades_only() -> dict[str, Any]:
@@ -113,13 +113,16 @@ def _upgrades_only() -> dict[str, Any]:
 
 
 def _make_session(
-    max_connections: int, make_resolver: "Callable[[], AbstractResolver] | None", options: dict[str, Any]
+    max_connections: int,
+    make_resolver: "Callable[[], AbstractResolver] | None",
+    guard: Callable[[str], None],
+    options: dict[str, Any],
 ) -> "aiohttp.ClientSession":
     import aiohttp
     from aiohttp.abc import AbstractResolver
 
     class GuardedResolver(AbstractResolver):
-        """Refuses names that lead to a link-local or metadata address, at the time of the connection."""
+        """Refuses names that lead to an address that the guard refuses, at the time of the connection."""
 
         def __init__(self) -> None:
             self._inner = (make_resolver or aiohttp.ThreadedResolver)()
@@ -129,12 +132,20 @@ def _make_session(
         ) -> "list[ResolveResult]":
             found = await self._inner.resolve(host, port, family)
             for result in found:
-                if refuse_address(result["host"]):
-                    raise ProviderUnreachable("The provider's host name leads to an address that is refused.")
+                guard(result["host"])
             return found
 
         async def close(self) -> None:
             await self._inner.close()
+
+    def allowed_socket(address: "AddrInfoType") -> socket.socket:
+        """A socket for one address, the last thing before the connection: nothing may lead past this check.
+
+        A literal address is asked of no resolver.
+        """
+        family, kind, protocol, _, target = address
+        guard(str(target[0]))
+        return socket.socket(family, kind, protocol)
 
     class Connector(aiohttp.TCPConnector):
         """Tells when it makes a connection: only one that was used before may have been closed meanwhile."""
@@ -153,11 +164,10 @@ def _make_session(
             ttl_dns_cache=60,
             keepalive_timeout=55,
             resolver=GuardedResolver(),
-            socket_factory=_allowed_socket,
+            socket_factory=allowed_socket,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        auto_decompress=True,
         skip_auto_headers=("User-Agent",),
         read_bufsize=2**18,
         **options,
