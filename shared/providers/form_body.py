@@ -1,8 +1,7 @@
 """A multipart body as it is sent, with a length of its own. To be imported late: it needs aiohttp."""
 
-from typing import Any
+from typing import IO, cast
 
-import orjson
 from aiohttp import FormData
 from aiohttp.payload import IOBasePayload
 
@@ -20,7 +19,7 @@ class UploadPayload(IOBasePayload):
 
     def __init__(self, upload: Upload) -> None:
         super().__init__(
-            SharedReader(upload),
+            cast("IO[bytes]", SharedReader(upload)),
             disposition="form-data",
             filename=upload.filename,
             content_type=upload.content_type,
@@ -33,8 +32,7 @@ class UploadPayload(IOBasePayload):
 
 
 def form_body(form: Form, model: Model) -> FormData:
-    """The form as the provider gets it: the client's and what the catalog presets, but for what steers the proxy.
-    `model` is the deployment's.
+    """The form as the provider gets it: that of the call, but for `model` and what steers the proxy.
 
     It can be sent once. Names that are not ASCII go as they are, in UTF-8, as browsers send them.
     """
@@ -44,21 +42,8 @@ def form_body(form: Form, model: Model) -> FormData:
     for name, value in form.fields:
         if name.removesuffix("[]") not in STEERING:
             made.add_field(name, model.deployment if name == "model" else value)
-    given = {name.removesuffix("[]") for name, _ in form.fields}
-    for name, value in model.parameters.default_params.items():
-        if name not in given:
-            _add_preset(made, name, value)
     for file in form.files:
         made.add_field(
             file.field, UploadPayload(file), filename=file.filename, content_type=file.content_type
         )
     return made
-
-
-def _add_preset(made: FormData, name: str, value: Any) -> None:
-    """A value of the catalog as a form has it: text as it is, a list as several fields, all else in JSON."""
-    if isinstance(value, list):
-        for item in value:
-            _add_preset(made, f"{name}[]", item)
-    elif value is not None:
-        made.add_field(name, value if isinstance(value, str) else orjson.dumps(value).decode())

@@ -18,7 +18,7 @@ messages metadata modalities model moderation n parallel_tool_calls prediction p
 prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed
 service_tier stop store stream stream_options suffix temperature tool_choice tools top_logprobs top_p user verbosity
 web_search_options
-chunking_strategy file known_speaker_names known_speaker_references language speed stream_format
+chunking_strategy file keywords known_speaker_names known_speaker_references language languages speed stream_format
 timestamp_granularities voice
 dimensions encoding_format input
 conversation context_management include instructions max_output_tokens max_tool_calls previous_response_id reasoning

@@ -10,7 +10,12 @@ import orjson
 import pytest
 import pytest_asyncio
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
-from openai.types.audio import TranscriptionDiarized, TranscriptionTextDoneEvent, TranscriptionVerbose
+from openai.types.audio import (
+    Transcription,
+    TranscriptionDiarized,
+    TranscriptionTextDoneEvent,
+    TranscriptionVerbose,
+)
 
 from shared.wire.wav import wav_header
 from tests.e2e.targets import SECRET, TARGETS, Target
@@ -131,7 +136,8 @@ async def test_every_format_is_parsed(openai: AsyncOpenAI, model: str) -> None:
 
 
 async def test_speakers_are_told_apart(openai: AsyncOpenAI) -> None:
-    answer: Any = await openai.audio.transcriptions.create(
+    create: Callable[..., Any] = openai.audio.transcriptions.create
+    answer = await create(
         model="demo-transcription", file=RECORDING, response_format="diarized_json", chunking_strategy="auto"
     )
     assert isinstance(answer, TranscriptionDiarized)
@@ -142,6 +148,7 @@ async def test_bytes_without_a_name_are_taken(openai: AsyncOpenAI) -> None:
     answer = await openai.audio.transcriptions.create(
         model="demo-transcription", file=RECORDING, include=["logprobs"]
     )
+    assert isinstance(answer, Transcription)
     assert "0.50 seconds" in answer.text
     assert answer.logprobs
 

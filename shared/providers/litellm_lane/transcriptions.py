@@ -20,6 +20,7 @@ from shared.wire.usage import read_usage
 _VERBATIM = frozenset(("openai", "azure", "groq"))
 _OPENAI = frozenset(("language", "prompt", "response_format", "temperature", "timestamp_granularities"))
 """What LiteLLM passes on to a provider whose form is OpenAI's."""
+_WITH_TIMES = ("verbose_json", "diarized_json")
 _ELSEWHERE = frozenset(("model", "stream")) | STEERING
 
 
@@ -58,11 +59,17 @@ async def send_transcription(call: Call, module: ModuleType, made: Arguments) ->
         raise InvalidProviderResponse("The provider's answer holds no transcript.")
     content = {name: value for name, value in content.items() if value is not None}
     headers = visible_headers(provider_headers(answer))
-    usage, told = read_usage(content.get("usage")), text_type(call.body)
-    if told is None:
-        return Answer(orjson.dumps(content), content, headers, usage, tuple(sorted(dropped)))
-    body = text if text.endswith("\n") else text + "\n"
-    return Answer(body.encode(), {}, headers, usage, tuple(sorted(dropped)), told)
+    usage = read_usage(content.get("usage"))
+    if usage is None:
+        usage = read_usage({"type": "duration", "seconds": content.get("duration")})
+    told = text_type(call.body)
+    if told is not None:
+        body = text if text.endswith("\n") else text + "\n"
+        return Answer(body.encode(), {}, headers, usage, tuple(sorted(dropped)), told)
+    if call.body.get("response_format") not in _WITH_TIMES:
+        # LiteLLM asks some models for more, to learn how long the audio was.
+        content = {name: content[name] for name in ("text", "logprobs", "usage") if name in content}
+    return Answer(orjson.dumps(content), content, headers, usage, tuple(sorted(dropped)))
 
 
 def _supported(module: ModuleType, made: Arguments) -> frozenset[str]:
