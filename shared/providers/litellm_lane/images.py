@@ -9,7 +9,7 @@ import base64
 import binascii
 import copy
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -23,12 +23,14 @@ from shared.providers.litellm_lane.arguments import Arguments
 from shared.providers.litellm_lane.chunks import dumped, is_private
 from shared.providers.litellm_lane.parameters import Taken
 from shared.providers.openai_errors import visible_headers
+from shared.wire.events import Event
 from shared.wire.parameters import OPENAI_PARAMETERS, refused_parameter
 from shared.wire.usage import Usage, read_usage
 
 PATHS = ("images/generations", "images/edits", "images/variations")
 OWN = frozenset(("model", "prompt", "image", "images", "mask", "stream", "partial_images"))
 """Fields that are placed by name, or that only a stream has."""
+_NOT_IN_EVENTS = ("created", "data", "usage")
 _MEANING = frozenset(("n", "response_format"))
 _VERBATIM = ("openai", "azure", "azure_ai")
 _PLACED = ("api_key", "azure_ad_token")
@@ -154,6 +156,35 @@ def _decoded(image: Mapping[str, Any], param: str) -> io.BytesIO:
         raise InvalidValue("The image is not valid base64.", param=param) from None
     content.name = "image." + head[5:-7].rpartition("/")[2]
     return content
+
+
+class WholeImages:
+    """A plain answer as the stream that was asked for: each image completed, none of them partial."""
+
+    def __init__(self, answer: Answer, call: Call) -> None:
+        self.headers = answer.headers
+        self.dropped = answer.dropped
+        self.done = False
+        self._content: Json = orjson.loads(answer.body)
+        self._name = "image_edit.completed" if call.path == "images/edits" else "image_generation.completed"
+
+    async def __aiter__(self) -> AsyncGenerator[Event, None]:
+        about = {name: value for name, value in self._content.items() if name not in _NOT_IN_EVENTS}
+        *others, last = self._content["data"]
+        usage = {"usage": self._content["usage"]} if "usage" in self._content else {}
+        for image, beside in (*((image, {}) for image in others), (last, usage)):
+            chunk = {
+                "type": self._name,
+                **image,
+                "created_at": self._content.get("created"),
+                **about,
+                **beside,
+            }
+            yield Event(orjson.dumps(chunk), chunk, self._name.encode())
+        self.done = True
+
+    async def aclose(self) -> None:
+        """The answer is here already."""
 
 
 def image_answer(answer: Any, dropped: tuple[str, ...]) -> Answer:

@@ -17,7 +17,7 @@ from shared.providers.litellm_lane.arguments import Arguments, arguments, base_a
 from shared.providers.litellm_lane.embeddings import send_embeddings
 from shared.providers.litellm_lane.errors import proxy_error
 from shared.providers.litellm_lane.images import PATHS as IMAGE_PATHS
-from shared.providers.litellm_lane.images import relayed
+from shared.providers.litellm_lane.images import WholeImages, relayed
 from shared.providers.litellm_lane.images_google import draw
 from shared.providers.litellm_lane.library import LiteLLMLibrary
 from shared.providers.litellm_lane.moderations import send_moderation
@@ -163,6 +163,8 @@ class LiteLLMProvider:
             return WholeTranscript(await self.send(call))
         if relayed(call):
             return await self._wire.open(call)
+        if call.path in IMAGE_PATHS:
+            return WholeImages(await self.send(call), call)
         module, made = await self._prepared(call)
         wrapper: Any = None
         try:

@@ -22,6 +22,7 @@ from shared.errors import (
     UnsupportedParameter,
 )
 from shared.providers.calls import Answer, Call, Form, Upload
+from shared.wire.images import ImageReading
 from tests.unit.providers.lane import KEY, Lane, open_lane
 from tests.upstreams.behaviours import Hang, HangUp, Reply
 from tests.upstreams.google import google_error
@@ -189,6 +190,25 @@ async def test_gemini_edits_what_a_json_body_holds(lane: Lane, model_type: str) 
     assert content["parts"][1] == {"text": "A cat"}
     assert_no_credential(lane, request)
     assert orjson.loads(answer.body)["data"] == [{"b64_json": PIXEL}]
+
+
+async def test_a_stream_of_a_provider_without_streams_has_its_whole_images(lane: Lane) -> None:
+    model = lane.model("GoogleGemini", "gemini-2.5-flash-image")
+    body: Json = {"prompt": "A cat", "stream": True, "partial_images": 2, "n": 2}
+    events = await lane.provider.open(Call("images", "images/generations", model, body, streamed=True))
+    reading = ImageReading(body)
+    told = []
+    async for event in events:
+        reading.note(event)
+        told.append(event)
+    await events.aclose()
+    assert [event.name for event in told] == [b"image_generation.completed"] * 2
+    assert [event.chunk["b64_json"] for event in told] == [PIXEL] * 2
+    assert reading.complete(False)
+    usage = reading.usage()
+    assert usage is not None
+    assert (usage.images, usage.total) == (2, 1295)
+    assert "stream" not in lane.google.requests[0].body
 
 
 async def test_addresses_are_not_fetched(lane: Lane) -> None:
