@@ -23,6 +23,8 @@ Buffer: TypeAlias = bytes | memoryview
 
 _TURN = 0.005
 """Seconds of work after which other requests get their turn."""
+_LARGE = 2_000_000
+"""Bytes that take more than a millisecond or so to copy."""
 _VECTOR = re.compile(rb'(?<!\\)"embedding"\s*:\s*(?=[\["])')
 """What stands before a vector. Within a text a quote has a backslash before it, so this is always a key."""
 _LIST, _TEXT = ord("["), ord('"')
@@ -82,13 +84,17 @@ async def formatted(body: bytes, wanted: str | None) -> tuple[bytes, Json]:
     vectors = AnswerVectors(body, wanted)
     pieces = await in_turns(vectors.pieces())
     content = vectors.content()
-    return b"".join(pieces) if vectors.changed else body, content
+    return await _joined(pieces) if vectors.changed else body, content
 
 
 async def written(rest: Json, items: Iterable[bytes]) -> bytes:
     """A whole answer: `items` are its data as JSON (see `item_json`), `rest` what stands beside them."""
-    data = b",".join(await in_turns(items))
-    return b'{"object":"list","data":[' + data + b"]," + orjson.dumps(rest)[1:]
+    pieces: list[Buffer] = [b'{"object":"list","data":[']
+    for item in await in_turns(items):
+        pieces += (item, b",")
+    if len(pieces) > 1:
+        pieces.pop()
+    return await _joined([*pieces, b"],", orjson.dumps(rest)[1:]])
 
 
 def item_json(index: int, vector: Sequence[float] | str, wanted: str | None) -> bytes:
@@ -127,6 +133,13 @@ def _decoded(text: Buffer) -> Sequence[float] | str:
     except orjson.JSONDecodeError:
         raise InvalidProviderResponse("The provider's answer is not JSON.") from None
     return decoded
+
+
+async def _joined(pieces: Sequence[Buffer]) -> bytes:
+    """The pieces in one. A large copy takes a thread: of nothing but `bytes`, Python joins it without its lock."""
+    if sum(map(len, pieces)) < _LARGE:
+        return b"".join(pieces)
+    return await asyncio.to_thread(lambda: b"".join([bytes(piece) for piece in pieces]))
 
 
 async def in_turns(items: Iterable[T]) -> list[T]:

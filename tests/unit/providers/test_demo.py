@@ -19,7 +19,7 @@ from shared.clock import ManualClock
 from shared.errors import ContextLengthExceeded, ProviderRefusal, UnsupportedOperation
 from shared.providers.calls import Answer, Call
 from shared.providers.demo import DemoProvider
-from shared.providers.demo.provider import OPERATIONS, DemoEvents
+from shared.providers.demo.provider import DemoEvents
 from shared.wire.chat import ChatReading
 from shared.wire.estimate import estimate_prompt, estimate_tokens
 from shared.wire.events import Event
@@ -546,7 +546,7 @@ async def test_a_completion_refuses_what_openai_refuses(body: Json, param: str) 
 
 async def test_an_operation_that_it_lacks_is_refused() -> None:
     with pytest.raises(UnsupportedOperation):
-        await provider().send(call({}, "embeddings"))
+        await provider().send(call({}, "unheard/of"))
 
 
 async def test_it_is_always_alive() -> None:
@@ -592,7 +592,7 @@ _bodies = st.fixed_dictionaries(
 )
 
 
-@given(body=_bodies, path=st.sampled_from(sorted(OPERATIONS)))
+@given(body=_bodies, path=st.sampled_from(["chat/completions", "completions"]))
 @settings(max_examples=300, deadline=None)
 async def test_any_body_is_answered_or_refused(body: Json, path: str) -> None:
     try:
