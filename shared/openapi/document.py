@@ -143,7 +143,7 @@ def _goes_with(example: Example, media: str) -> bool:
 
 
 def _example(example: Example) -> Json:
-    files = {field: f"(a {kind.upper()} file)" for field, kind in example.files.items()}
+    files = {field: f"example.{kind}" for field, kind in example.files.items()}
     return {"summary": example.summary, "value": {**(example.body or {}), **files}}
 
 
@@ -207,6 +207,7 @@ def _azure_operation(operation: Json, path: str, number: int) -> Json:
         "operationId": f"azure{'V1' if '/v1/' in path else ''}_{operation['operationId']}",
         "tags": ["Azure OpenAI's addresses"],
         "parameters": parameters,
+        "x-same-as": operation["operationId"],
     }
 
 

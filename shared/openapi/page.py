@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from shared import Json
+from shared.openapi.endpoint import FORM
 from shared.openapi.markdown import rendered
 from shared.openapi.style import STYLE
 
@@ -67,39 +68,46 @@ class Page:
         yield rendered(operation.get("description", ""))
         if not operation["security"]:
             yield "<p>No key is needed.</p>"
-        if operation.get("parameters"):
-            yield "<h4>Parameters</h4><table>"
-            for parameter in operation["parameters"]:
-                name = f"<code>{escape(parameter['name'])}</code> <i>{parameter['in']}</i>"
-                yield self._row(
-                    name, parameter["schema"], parameter.get("description", ""), parameter.get("required")
-                )
-            yield "</table>"
+        yield from self._parameters(operation)
+        same = operation.get("x-same-as")
+        if same is not None:
+            yield f'<p>Everything else is as with <a href="#{escape(same)}">{escape(same)}</a>.</p></section>'
+            return
         if "requestBody" in operation:
             body = self._resolved(operation["requestBody"])
             for media, content in body["content"].items():
                 yield f"<h4>Body <code>{escape(media)}</code></h4>{self._table(content['schema'])}"
-                for name, example in content.get("examples", {}).items():
-                    yield from self._example(method, path, media, name, example)
+                for example in content.get("examples", {}).values():
+                    yield self._example(f"{method} $LLMPROXY{path}", media, content["schema"], example)
         yield "<h4>Answers</h4><table>"
         for status, answer in operation["responses"].items():
             yield self._answer(status, self._resolved(answer))
         yield "</table></section>"
 
-    def _example(self, method: str, path: str, media: str, name: str, example: Json) -> Iterator[str]:
-        summary = escape(example.get("summary") or name)
-        if media != "application/json":
-            fields = " \\\n  ".join(
-                f"-F {_quoted(f'{field}={_text(value)}')}" for field, value in example["value"].items()
+    def _parameters(self, operation: Json) -> Iterator[str]:
+        if not operation.get("parameters"):
+            return
+        yield "<h4>Parameters</h4><table>"
+        for parameter in operation["parameters"]:
+            name = f"<code>{escape(parameter['name'])}</code> <i>{parameter['in']}</i>"
+            yield self._row(
+                name, parameter["schema"], parameter.get("description", ""), parameter.get("required")
             )
-            command = f'curl $LLMPROXY{path} \\\n  -H "Authorization: Bearer $KEY" \\\n  {fields}'
+        yield "</table>"
+
+    def _example(self, request: str, media: str, schema: Json, example: Json) -> str:
+        """A command of a shell that sends it."""
+        command = f'curl -X {request} -H "Authorization: Bearer $KEY"'
+        if media == FORM:
+            fields = self._resolved(schema).get("properties", {})
+            for name, value in example["value"].items():
+                file = "@" if fields.get(name, {}).get("format") == "binary" else ""
+                command += f" \\\n  -F {_quoted(f'{name}={file}{_text(value)}')}"
         else:
             text = json.dumps(example["value"], indent=2, ensure_ascii=False)
-            command = (
-                f'curl -X {method} $LLMPROXY{path} -H "Authorization: Bearer $KEY" \\\n'
-                f'  -H "Content-Type: application/json" -d {_quoted(text)}'
-            )
-        yield f"<details><summary>Example: {summary}</summary><pre>{escape(command)}</pre></details>"
+            command += f' \\\n  -H "Content-Type: {media}" -d {_quoted(text)}'
+        summary = escape(example["summary"])
+        return f"<details><summary>Example: {summary}</summary><pre>{escape(command)}</pre></details>"
 
     def _answer(self, status: str, answer: Json) -> str:
         content = "".join(

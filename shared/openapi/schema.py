@@ -58,7 +58,8 @@ def anything(description: str = "") -> Json:
 def nullable(schema: Json) -> Json:
     if "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        return {**schema, "type": [*types, "null"]}
+        allowed = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return {**schema, "type": [*types, "null"], **allowed}
     return {"anyOf": [schema, {"type": "null"}]}
 
 

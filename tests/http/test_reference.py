@@ -180,6 +180,13 @@ async def test_each_example_works_and_fits_its_schemas(
         assert sent.body
 
 
+async def test_a_field_that_may_be_null_fits_as_null(document: Json) -> None:
+    content = document["components"]["requestBodies"]["createImage"]["content"][JSON]
+    validate(
+        document, content["schema"], {"prompt": "Bread", "model": None, "response_format": None, "n": None}
+    )
+
+
 async def test_a_wrong_body_does_not_fit_the_schema(document: Json) -> None:
     """The schemas say something: they refuse what the proxy refuses."""
     content = document["components"]["requestBodies"]["createChatCompletion"]["content"][JSON]
@@ -254,4 +261,4 @@ async def test_the_page_tells_of_errors_and_examples(proxy: Proxy) -> None:
     page = (await proxy.call("GET", "/v1/docs", key=None)).body.decode()
     assert "context_length_exceeded" in page
     assert "curl -X POST $LLMPROXY/v1/chat/completions" in page
-    assert "-F &#x27;image=" in page
+    assert "-F &#x27;image=@example.png&#x27;" in page
