@@ -16,7 +16,7 @@ from shared.wire.events import Event
 
 PREFIX = "resp_"
 MAX_PROVIDER_ID = 1024
-"""Characters of a provider's id that make sense; OpenAI's have 53."""
+"""Bytes of a provider's id that make sense; OpenAI's have 53."""
 _NAMES = ("id", "response_id", "previous_response_id")
 
 
@@ -84,7 +84,7 @@ class ResponseLabels:
     def _ours(self, theirs: str, model: Model) -> str:
         known = self._made.get((model.id, theirs))
         if known is None:
-            if len(theirs) > MAX_PROVIDER_ID:
+            if len(theirs.encode()) > MAX_PROVIDER_ID:
                 raise InvalidProviderResponse("The provider's id of the response is too long.")
             known = self._made[(model.id, theirs)] = self._signer.sign(
                 PREFIX, (model.id, theirs), self._project

@@ -16,6 +16,7 @@ from tests.proxy import Proxy, running_proxy
 POSTS = [
     "/v1/chat/completions",
     "/v1/completions",
+    "/v1/responses",
     "/openai/deployments/demo-chat/chat/completions",
     "/openai/v1/chat/completions",
     "/manage/models",
@@ -29,6 +30,7 @@ NAMES = st.sampled_from(
     "model messages prompt stream n stop temperature tools tool_choice response_format stream_options "
     "max_tokens id code "
     "provider model_type operations parameters costs members kind project models expires_at fallbacks timeout "
+    "input instructions text format previous_response_id reasoning include "
     "max_retries logprobs top_logprobs seed functions headers".split()
 )
 SCALARS = (
@@ -58,15 +60,54 @@ CHAT = st.fixed_dictionaries(
         VALUES,
     ),
 )
+ITEMS = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(
+                ["message", "function_call", "function_call_output", "reasoning", "item_reference"]
+            )
+            | SCALARS,
+            "role": st.sampled_from(["user", "assistant", "system"]) | SCALARS,
+            "content": VALUES,
+            "id": SCALARS,
+            "call_id": SCALARS,
+            "name": SCALARS,
+            "arguments": SCALARS,
+            "output": VALUES,
+        },
+    ),
+    max_size=3,
+)
+RESPONSE = st.fixed_dictionaries(
+    {"model": st.just("demo-chat"), "input": ITEMS | VALUES},
+    optional=dict.fromkeys(
+        (
+            "instructions",
+            "tools",
+            "tool_choice",
+            "text",
+            "reasoning",
+            "include",
+            "max_output_tokens",
+            "top_logprobs",
+            "previous_response_id",
+            "stream",
+            "store",
+            "metadata",
+        ),
+        VALUES,
+    ),
+)
 PATHS = st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: "/" + quote(text, safe="/%"))
 
 
 class Target:
     """A proxy on a loop of its own, so that synchronous properties can ask it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self._loop = asyncio.new_event_loop()
-        self._context = running_proxy(directory)
+        self._context = running_proxy(directory, **settings)
         self.proxy: Proxy = self._loop.run_until_complete(self._context.__aenter__())
 
     def ask(self, method: str, path: str, **request: Any) -> Any:
@@ -109,6 +150,11 @@ def test_nearly_right_chat(target: Target, body: Any) -> None:
     check(target.ask("POST", "/v1/chat/completions", data=json.dumps(body).encode()))
 
 
+@given(body=RESPONSE)
+def test_nearly_right_response(target: Target, body: Any) -> None:
+    check(target.ask("POST", "/v1/responses", data=json.dumps(body).encode()))
+
+
 @given(method=st.sampled_from(METHODS), path=PATHS)
 def test_arbitrary_paths_and_methods(target: Target, method: str, path: str) -> None:
     check(target.ask(method, path, data=b"{}"))
@@ -117,7 +163,15 @@ def test_arbitrary_paths_and_methods(target: Target, method: str, path: str) -> 
 @given(
     method=st.sampled_from(METHODS),
     base=st.sampled_from(
-        ["/v1/models/", "/manage/models/", "/manage/keys/", "/manage/projects/", "/openai/", "/manage/usage/"]
+        [
+            "/v1/responses/",
+            "/v1/models/",
+            "/manage/models/",
+            "/manage/keys/",
+            "/manage/projects/",
+            "/openai/",
+            "/manage/usage/",
+        ]
     ),
     rest=st.text(st.characters(codec="utf-8"), max_size=20),
     query=st.dictionaries(
