@@ -37,6 +37,7 @@ def demo_models() -> Sequence[Json]:
         _of("demo-image", "Demo images", "images", costs={"per_image": 0.01}, default=True),
         _of("demo-speech", "Demo speech", "audio_tts", costs={"per_1M_characters": 15.0}),
         _of("demo-transcription", "Demo transcription", "audio_stt", costs={"per_minute": 0.006}),
+        _of("demo-realtime", "Demo realtime", "audio_realtime", costs={"input": 0.0025, "output": 0.01}),
         {
             "kind": "group",
             "id": "demo",

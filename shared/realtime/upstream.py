@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from shared.errors import InvalidProviderResponse, ProviderTimeout, ProviderUnreachable
 from shared.inference.deadlines import Deadlines
 from shared.providers.calls import Call
+from shared.providers.demo.realtime import DemoSession
 from shared.providers.http_client import HttpClient, RefusedUpgrade
 from shared.providers.openai_errors import error_of
 from shared.providers.openai_wire import OpenAIWire
 from shared.realtime.addresses import socket_address
-from shared.realtime.relay import ABNORMAL, Closed, Frame
+from shared.realtime.relay import ABNORMAL, Closed, Frame, Side
 from shared.telemetry.redaction import REDACTED
 
 if TYPE_CHECKING:
@@ -34,8 +35,10 @@ class RealtimeUpstream:
         self.wire = wire
         self._client = client
 
-    async def connect(self, call: Call, limits: Deadlines, query: Mapping[str, str]) -> "ProviderSocket":
-        """The open WebSocket. Raises an `UpstreamError` where the provider refuses or does not answer."""
+    async def connect(self, call: Call, limits: Deadlines, query: Mapping[str, str]) -> Side:
+        """The open session. Raises an `UpstreamError` where the provider refuses or does not answer."""
+        if call.model.provider == "Demo":
+            return DemoSession(call.model)
         import aiohttp
 
         headers, secret = await self.wire.headers(call.model, call.headers)
