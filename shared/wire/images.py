@@ -133,7 +133,9 @@ class ImageReading:
     def __init__(self, body: Json) -> None:
         self.characters = 0
         self._body = body
-        self._asked = int(body.get("n") or 1)
+        n = body.get("n")
+        # What the catalog presets was not checked as a request is.
+        self._asked = int(n) if _is_count(n, texts=isinstance(n, str)) else 1
         self._completed = 0
         self._used: Usage | None = None
 

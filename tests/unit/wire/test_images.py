@@ -220,6 +220,14 @@ def test_events_keep_their_names_and_get_one_where_they_lack_it() -> None:
     assert reading.ending == b""
 
 
+@pytest.mark.parametrize("preset", ["many", 1.5, None, [2]])
+def test_a_count_that_is_none_means_one(preset: Any) -> None:
+    reading = ImageReading({"prompt": "a", "n": preset})
+    [event] = events(1, 0)
+    reading.note(event)
+    assert reading.complete(False)
+
+
 def test_what_is_no_image_does_not_commit() -> None:
     chunk = {"type": "image_generation.in_progress"}
     assert not ImageReading({"prompt": "a"}).carries(Event(orjson.dumps(chunk), chunk))
