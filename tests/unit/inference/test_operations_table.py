@@ -37,4 +37,4 @@ def test_every_model_type_and_every_operation_is_in_the_table() -> None:
 def test_a_demo_model_of_the_first_start_does_what_the_table_says() -> None:
     served = {operation for model in demo_models() for operation in model.get("operations", ())}
     shown = {operation for operation in OPERATIONS if way(MODEL_TYPES["Demo"], operation)}
-    assert served | {"audio_realtime"} == shown
+    assert served == shown
