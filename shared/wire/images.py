@@ -133,7 +133,7 @@ class ImageReading:
     def __init__(self, body: Json) -> None:
         self.characters = 0
         self._body = body
-        n = body.get("n")
+        n: Any = body.get("n")
         # What the catalog presets was not checked as a request is.
         self._asked = int(n) if _is_count(n, texts=isinstance(n, str)) else 1
         self._completed = 0
