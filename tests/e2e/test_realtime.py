@@ -1,6 +1,7 @@
 """The official clients' realtime, over a socket: against the demo model, and against a provider that speaks it."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI, OpenAI
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from tests.e2e.local_host import local_host
 from tests.proxy import Proxy
 from tests.realtime import SECRET, realtime_proxy
 from tests.upstreams.realtime import ANSWER, RealtimeUpstream
@@ -135,3 +138,21 @@ async def test_azures_client_opens_sessions_by_both_generations(
         other = await v1.realtime.client_secrets.create(session={"type": "realtime", "model": "azure-voice"})
     assert (secret.value, other.value) == ("ek_ephemeral", "ek_ephemeral")
     assert {posted.path for posted in upstream.posts} == {"/openai/v1/realtime/client_secrets"}
+
+
+def test_no_key_that_a_client_sends_with_its_handshake_is_in_the_log(tmp_path: Path) -> None:
+    with local_host(tmp_path / "local", LLMPROXY_LOG_LEVEL="debug") as host:
+        address = host.url.replace("http", "ws") + "/v1/realtime?model=demo-realtime"
+        subprotocols: Any = ["realtime", f"openai-insecure-api-key.{host.key}"]
+        for query, options in (
+            (f"&api-key={host.key}", {}),
+            ("", {"subprotocols": subprotocols}),
+            ("", {"additional_headers": {"api-key": host.key}}),
+        ):
+            with connect(address + query, **options) as client:
+                assert "session.created" in client.recv()
+        key, log = host.key, host.log
+        assert host.call("GET", "/v1/audio/realtime/sessions/none")[0] == 404
+        assert host.end(signal.SIGTERM)[0] == 0
+    assert "audio_realtime" in log.read_text()
+    assert key not in log.read_text()

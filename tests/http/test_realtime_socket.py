@@ -279,6 +279,26 @@ async def test_a_client_that_vanishes_ends_the_providers_session_within_a_second
         await asyncio.wait_for(connection.closed.wait(), 1)
 
 
+async def test_a_client_that_left_before_it_was_let_in_leaves_no_session_behind(
+    proxy: Proxy, upstream: RealtimeUpstream
+) -> None:
+    upstream.open.clear()
+    asking = asyncio.create_task(anext(_asked(proxy)))
+    await asyncio.wait_for(upstream.asked.wait(), 5)
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+    upstream.open.set()
+    connection = await upstream.connected()
+    await asyncio.wait_for(connection.closed.wait(), 2)
+    assert (await ended(proxy))["error_code"] == "client_closed_request"
+
+
+async def _asked(proxy: Proxy) -> AsyncIterator[None]:
+    async with socket(proxy):
+        yield
+
+
 async def test_a_session_that_is_idle_is_closed_on_both_sides(
     proxy: Proxy, upstream: RealtimeUpstream
 ) -> None:

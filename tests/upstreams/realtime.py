@@ -68,7 +68,8 @@ Conversation = Callable[[Connection], Awaitable[None]]
 class RealtimeUpstream:
     """Answers as a provider does. `conversation`, if set, is held instead of the usual one on each WebSocket.
 
-    `refusal` is given instead of an upgrade, `failure` instead of an HTTP answer.
+    A handshake sets `asked` and waits until `open` is. `refusal` is given instead of an upgrade, `failure` instead
+    of an HTTP answer.
     """
 
     def __init__(self) -> None:
@@ -77,6 +78,8 @@ class RealtimeUpstream:
         self.conversation: Conversation | None = None
         self.refusal: Callable[[], web.Response] | None = None
         self.failure: Callable[[], web.Response] | None = None
+        self.asked, self.open = asyncio.Event(), asyncio.Event()
+        self.open.set()
         self.location = "/v1/realtime/calls/rtc_u0_upstream"
         self.url = ""
         self._arrived = asyncio.Condition()
@@ -141,6 +144,8 @@ class RealtimeUpstream:
             return self.refusal()
         if request.path not in SOCKETS:
             return web.json_response({"error": {"message": "Resource not found", "code": "404"}}, status=404)
+        self.asked.set()
+        await self.open.wait()
         protocols = request.headers.get("sec-websocket-protocol", "")
         socket = web.WebSocketResponse(
             protocols=[name.strip() for name in protocols.split(",") if name], max_msg_size=2**25
