@@ -283,7 +283,7 @@ async def test_a_client_that_left_before_it_was_let_in_leaves_no_session_behind(
     proxy: Proxy, upstream: RealtimeUpstream
 ) -> None:
     upstream.open.clear()
-    asking = asyncio.create_task(anext(_asked(proxy)))
+    asking = asyncio.create_task(_ask(proxy))
     await asyncio.wait_for(upstream.asked.wait(), 5)
     asking.cancel()
     with suppress(asyncio.CancelledError):
@@ -294,9 +294,9 @@ async def test_a_client_that_left_before_it_was_let_in_leaves_no_session_behind(
     assert (await ended(proxy))["error_code"] == "client_closed_request"
 
 
-async def _asked(proxy: Proxy) -> AsyncIterator[None]:
+async def _ask(proxy: Proxy) -> None:
     async with socket(proxy):
-        yield
+        raise AssertionError("nobody was to be let in")
 
 
 async def test_a_session_that_is_idle_is_closed_on_both_sides(
