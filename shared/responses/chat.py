@@ -70,17 +70,19 @@ class _Messages:
         instructions = body.get("instructions")
         if isinstance(instructions, str) and instructions:
             self._messages.append({"role": "system", "content": instructions})
-        elif isinstance(instructions, list):
+        elif instructions is not None and not isinstance(instructions, str):
             self._items(instructions, "instructions")
         self._items(history, "previous_response_id")
         items = body.get("input")
         if isinstance(items, str):
             self._messages.append({"role": "user", "content": items})
         else:
-            self._items(items or [], "input")
+            self._items([] if items is None else items, "input")
         return self._messages
 
-    def _items(self, items: list[Any], name: str) -> None:
+    def _items(self, items: Any, name: str) -> None:
+        if not isinstance(items, list):
+            raise InvalidValue(f"'{name}' must be text or an array of items.", param=name)
         for index, item in enumerate(items):
             where = f"{name}[{index}]"
             if not isinstance(item, dict):
