@@ -13,7 +13,6 @@ import uvicorn
 from shared.devhost.banner import banner
 from shared.devhost.coalescing import CoalescingProtocol
 from shared.devhost.host import FunctionHost
-from shared.devhost.websockets import RealtimeProtocol
 from shared.realtime.upstream import MAX_FRAME
 from shared.secrets import ADMIN_KEY
 from shared.services import Services
@@ -50,7 +49,7 @@ def server(host: FunctionHost, ready: Ready | None = None) -> Server:
         host,
         lifespan="on",
         http=CoalescingProtocol,
-        ws=RealtimeProtocol,
+        ws="websockets-sansio",
         ws_max_size=MAX_FRAME,
         ws_ping_timeout=PING_TIMEOUT,
         ws_per_message_deflate=False,

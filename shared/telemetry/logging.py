@@ -70,8 +70,7 @@ _QUIET = (
     "azure_functions_worker",
     "azure_functions_runtime",
     "proxy_worker",
-    # Addresses and handshakes, which may hold keys.
-    "uvicorn.websockets",
+    # Addresses, which may hold keys.
     "httpx",
     "httpcore",
     "urllib3",
