@@ -4,6 +4,7 @@ Gemini speaks in a chat: LiteLLM's own way from speech to that chat asks the pro
 can cancel, and loses the usage.
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncGenerator, Mapping
@@ -22,6 +23,7 @@ from shared.providers.litellm_lane.parameters import is_gemini
 from shared.providers.openai_errors import visible_headers
 from shared.wire.events import Event
 from shared.wire.parameters import refused_parameter
+from shared.wire.sound import HEAD_BYTES, sound_of
 from shared.wire.usage import Usage
 from shared.wire.wav import wav_header
 
@@ -29,6 +31,7 @@ GEMINI_RATE = 24_000
 """Samples per second of Gemini's speech, 16 bits each (Google's guide to speech generation)."""
 _TAKEN = ("response_format", "speed", "instructions")
 _OWN = frozenset(("model", "input", "voice", "stream_format", *_TAKEN))
+_TYPES = {"WAV": "audio/wav", "MP3": "audio/mpeg", "Ogg": "audio/ogg", "FLAC": "audio/flac"}
 _PIECE = 64 * 1024
 _PIECE_OF_THREES = 48 * 1024
 """Bytes in an event: a multiple of three, so that pieces in base64 can be joined."""
@@ -94,13 +97,22 @@ async def spoken(call: Call, module: ModuleType, made: Arguments) -> Spoken:
             if refused_parameter(name):
                 raise UnsupportedParameter(f"The parameter '{name}' cannot be set here.", param=name)
             dropped.append(name)
-    answer: Any = await module.aspeech(**values, input=call.body["input"], voice=voice_name(call.body))
+    values |= {"input": call.body["input"], "voice": voice_name(call.body)}
+    if made.provider == "vertex_ai":
+        # LiteLLM logs in for it without letting the loop go on: that must happen on a thread.
+        answer: Any = await asyncio.to_thread(module.speech, **values)
+    else:
+        answer = await module.aspeech(**values)
     audio: bytes = answer.content
     if not audio:
         raise InvalidProviderResponse("The provider's answer holds no audio.")
-    content_type = answer.response.headers.get("content-type") or "application/octet-stream"
+    content_type = answer.response.headers.get("content-type") or _type_of(audio)
     headers = visible_headers(provider_headers(answer))
     return Spoken(audio, content_type, headers, None, tuple(sorted(dropped)))
+
+
+def _type_of(audio: bytes) -> str:
+    return _TYPES.get(sound_of(audio[:HEAD_BYTES], len(audio)).format, "application/octet-stream")
 
 
 def voice_name(body: Json) -> str:

@@ -1,5 +1,6 @@
 """Transcriptions on the LiteLLM lane: what of a form the provider takes, and its answer in OpenAI's formats."""
 
+import asyncio
 from types import ModuleType
 from typing import Any
 
@@ -52,7 +53,7 @@ async def send_transcription(call: Call, module: ModuleType, made: Arguments) ->
     if made.provider == "gemini" and "api_base" in values:
         # LiteLLM adds the version itself here, where it wants it given for chats.
         values["api_base"] = values["api_base"].removesuffix("/v1beta")
-    answer: Any = await module.atranscription(**values)
+    answer = await _asked(module, made, values)
     content = {name: value for name, value in dumped(answer).items() if not is_private(name)}
     text = content.get("text")
     if not isinstance(text, str):
@@ -70,6 +71,13 @@ async def send_transcription(call: Call, module: ModuleType, made: Arguments) ->
         # LiteLLM asks some models for more, to learn how long the audio was.
         content = {name: content[name] for name in ("text", "logprobs", "usage") if name in content}
     return Answer(orjson.dumps(content), content, headers, usage, tuple(sorted(dropped)))
+
+
+async def _asked(module: ModuleType, made: Arguments, values: Json) -> Any:
+    if made.provider == "vertex_ai":
+        # LiteLLM logs in for it without letting the loop go on: that must happen on a thread.
+        return await asyncio.to_thread(module.transcription, **values)
+    return await module.atranscription(**values)
 
 
 def _supported(module: ModuleType, made: Arguments) -> frozenset[str]:

@@ -139,6 +139,29 @@ async def test_litellm_speaks_for_what_only_it_knows(lane: Lane) -> None:
     assert received.body == asked
 
 
+async def test_googles_voices_speak_without_holding_up_others(lane: Lane) -> None:
+    # The login is answered by the loop that asks for it: a login that held it up would never end.
+    sound = wav_header(4, 24_000) + b"\1\2\3\4"
+    lane.google.script(Reply({"audioContent": base64.b64encode(sound).decode()}))
+    model = lane.model("GoogleVertex", "chirp")
+    assert await downloaded(lane, speech(model)) == (sound, "audio/wav", ())
+    [received] = lane.google.requests
+    assert received.headers["authorization"].startswith("Bearer ya29.")
+    assert received.body["input"] == {"text": "Hello"}
+    assert b"PRIVATE KEY" not in received.raw
+
+
+async def test_googles_ear_listens_without_holding_up_others(lane: Lane) -> None:
+    lane.google.script(Reply({"results": [{"alternatives": [{"transcript": TEXT}]}]}))
+    answer = await lane.provider.send(transcription(lane.model("GoogleVertex", "chirp_2"), language="de"))
+    assert answer.content == {"text": TEXT}
+    [received] = lane.google.requests
+    assert received.path == "/v2/projects/some-project/locations/us-central1/recognizers/_:recognize"
+    assert received.headers["authorization"].startswith("Bearer ya29.")
+    assert base64.b64decode(received.body["content"]) == RECORDING
+    assert b"PRIVATE KEY" not in received.raw
+
+
 async def test_a_whole_file_is_told_in_events(lane: Lane) -> None:
     *deltas, done = await told(lane, speech(by_litellm(lane, "openai/tts-1"), stream_format="sse"))
     assert b"".join(base64.b64decode(delta["audio"]) for delta in deltas) == b"".join(AUDIO)
