@@ -46,9 +46,10 @@ class HttpClient:
     """Makes its session at the first use, inside the running loop, and imports aiohttp only then.
 
     `resolver` makes what looks host names up; left out, it is the system's resolver, in a thread. `guard` is
-    asked of every address at the time of the connection, and raises where there must be none. Without
-    `decompress` a body comes as it was sent. One for `upgrades` opens WebSockets and nothing else: every other
-    answer raises `RefusedUpgrade`, a redirect too, which would carry the credential elsewhere.
+    asked of every address at the time of the connection, and raises where there must be none. With
+    `untrusted`, for addresses that clients name, bodies stay compressed and no connection is used twice.
+    One for `upgrades` opens WebSockets and nothing else: every other answer raises `RefusedUpgrade`, a
+    redirect too, which would carry the credential elsewhere.
     """
 
     def __init__(
@@ -57,21 +58,22 @@ class HttpClient:
         *,
         resolver: "Callable[[], AbstractResolver] | None" = None,
         guard: Callable[[str], None] | None = None,
-        decompress: bool = True,
+        untrusted: bool = False,
         upgrades: bool = False,
     ) -> None:
         self._max_connections = max_connections
         self._resolver = resolver
         self._guard = guard or refuse_provider
-        self._decompress = decompress
+        self._untrusted = untrusted
         self._upgrades = upgrades
         self._session: aiohttp.ClientSession | None = None
 
     def session(self) -> "aiohttp.ClientSession":
         if self._session is None or self._session.closed:
             options = _upgrades_only() if self._upgrades else {}
-            options["auto_decompress"] = self._decompress
-            self._session = _make_session(self._max_connections, self._resolver, self._guard, options)
+            self._session = _make_session(
+                self._max_connections, self._resolver, self._guard, self._untrusted, options
+            )
         return self._session
 
     async def close(self) -> None:
@@ -116,6 +118,7 @@ def _make_session(
     max_connections: int,
     make_resolver: "Callable[[], AbstractResolver] | None",
     guard: Callable[[str], None],
+    untrusted: bool,
     options: dict[str, Any],
 ) -> "aiohttp.ClientSession":
     import aiohttp
@@ -162,7 +165,8 @@ def _make_session(
         connector=Connector(
             limit=max_connections,
             ttl_dns_cache=60,
-            keepalive_timeout=55,
+            keepalive_timeout=None if untrusted else 55,
+            force_close=untrusted,
             resolver=GuardedResolver(),
             socket_factory=allowed_socket,
         ),
@@ -170,5 +174,6 @@ def _make_session(
         timeout=aiohttp.ClientTimeout(total=None),
         skip_auto_headers=("User-Agent",),
         read_bufsize=2**18,
+        auto_decompress=not untrusted,
         **options,
     )

@@ -7,6 +7,7 @@ async with OpenAIUpstream() as upstream:
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -46,9 +47,10 @@ Script: TypeAlias = Behaviour | Callable[[Received], Behaviour]
 
 
 class Upstream:
-    """The base: subclasses say in `answer` what a healthy provider would."""
+    """The base: subclasses say in `answer` what a healthy provider would. With `tls` it speaks https."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.requests: list[Received] = []
         self.url = ""
         self._scripted: deque[Script] = deque()
@@ -92,9 +94,9 @@ class Upstream:
         server = web.Server(self._handle, handler_cancellation=True)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
         host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"{'https' if self._tls else 'http'}://{host}:{port}"
         return self
 
     async def __aexit__(self, *failure: object) -> None:

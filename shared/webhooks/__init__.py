@@ -1,0 +1,1 @@
+"""Webhooks: what is told to the addresses that clients name, signed after https://www.standardwebhooks.com."""
