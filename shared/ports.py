@@ -132,7 +132,8 @@ class TokenSource(Protocol):
 class Event:
     """What is published to a hub. `id` becomes the message's id, and is no key: the same event may arrive twice.
 
-    `properties` travel beside the body (up to 1,000,000 bytes), so that a reader can look at them without it.
+    `properties` travel beside the body (up to 1,000,000 bytes), so that a reader can look at them without it;
+    a whole number among them has at most 32 bits, with its sign.
     """
 
     id: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from shared.adapters import event_log_sql as log
-from shared.adapters.event_rules import check_sizes
+from shared.adapters.event_rules import check_events
 from shared.adapters.local_consumer import LocalConsumer
 from shared.adapters.sqlite_file import SqliteFile
 from shared.clock import SystemClock
@@ -46,7 +46,7 @@ class LocalEvents:
         self._news: dict[str, set[asyncio.Event]] = {}
 
     async def publish(self, hub: str, events: Sequence[Event]) -> None:
-        check_sizes(events)
+        check_events(events)
         if not events:
             return
         now = self._clock.time()
