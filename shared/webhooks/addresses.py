@@ -1,6 +1,7 @@
 """Where a webhook may go: to public addresses over https; in local mode to this machine and over http too."""
 
 import ipaddress
+from collections.abc import Iterable
 
 from shared.catalog.endpoints import (
     IPAddress,
@@ -16,6 +17,7 @@ MAX_ADDRESS = 2048
 
 _INSIDE = (".localhost", ".local", ".internal", ".intranet", ".lan", ".home.arpa")
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_LOOPBACK = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 _TRANSLATED = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -90,7 +92,7 @@ def refuse_receiver(address: IPAddress | str, local: bool) -> str | None:
     if reason is not None:
         return reason
     found = ipaddress.ip_address(address.partition("%")[0]) if isinstance(address, str) else address
-    if found.is_loopback:
+    if _within(found, _LOOPBACK):
         return None if local else "must not lead to this machine"
     if _within(found, _TRANSLATED):
         return "must not be an address that is translated into another"
@@ -111,5 +113,5 @@ def _refuse_name(host: str, local: bool) -> str | None:
     return reason
 
 
-def _within(address: IPAddress, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+def _within(address: IPAddress, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     return any(address in network for network in networks)
