@@ -16,8 +16,9 @@ def banner(
     """The text for a terminal. `routes` are templates (`/v1/models/{*id}`), `models` ids of demo models."""
     rows = {
         "Admin key": [key, f"(also in {key_file})"],
-        "Demo models": [", ".join(models) or "none"],
+        "Demo models": wrapped(models, WIDTH - INDENT) or ["none"],
         "Secrets": [f"{secrets_file}, read again when it changes"],
+        "Reference": [f"{address}/v1/docs"],
         "Routes": route_lines(routes, WIDTH - INDENT),
     }
     table = [
@@ -48,13 +49,16 @@ def banner(
 def route_lines(routes: Iterable[str], width: int) -> list[str]:
     """Routes as people ask for them, without parameters: a line for each first segment, wrapped at `width`."""
     bases = sorted({base for route in routes if (base := route.partition("{")[0].rstrip("/"))})
+    groups = groupby(bases, key=lambda base: base.split("/")[1])
+    return [line for _, group in groups for line in wrapped(group, width)]
+
+
+def wrapped(words: Iterable[str], width: int) -> list[str]:
+    """Words in lines of at most `width` characters, each word whole."""
     lines: list[str] = []
-    for _, group in groupby(bases, key=lambda base: base.split("/")[1]):
-        line = ""
-        for base in group:
-            if line and len(line) + 2 + len(base) > width:
-                lines.append(line)
-                line = ""
-            line += ("  " if line else "") + base
-        lines.append(line)
+    for word in words:
+        if lines and len(lines[-1]) + 2 + len(word) <= width:
+            lines[-1] += "  " + word
+        else:
+            lines.append(word)
     return lines

@@ -60,7 +60,7 @@ def test_the_console_shows_the_address_the_routes_the_demo_models_and_the_key(fi
         assert route in console.split()
     for route in ("models", "keys", "projects", "usage", "requests"):
         assert f"/manage/{route}" in console.split()
-    assert "demo-chat, demo-chat-mini" in console
+    assert "demo-chat  demo-chat-mini" in console
     assert first.key in console.split()
     assert str(first.host.directory / "admin-key") in console
 

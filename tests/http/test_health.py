@@ -6,6 +6,7 @@ from azure.functions.timer import TimerRequest
 
 from functions import create_app
 from shared import SERVICE, VERSION
+from shared.devhost.demo_models import demo_models
 from shared.devhost.functions import read_functions
 from shared.health.stored import read_marks
 from tests.proxy import Proxy, running_proxy
@@ -34,7 +35,8 @@ async def test_any_key_sees_readiness(proxy: Proxy) -> None:
     assert body["status"] == "ready"
     assert body["secrets"] == {"status": "ok", "missing": []}
     assert body["database"]["latency_ms"] > 0
-    assert body["models"]["by_provider"] == {"Demo": 2}
+    demo = [model for model in demo_models() if model.get("provider") == "Demo"]
+    assert body["models"]["by_provider"] == {"Demo": len(demo)}
 
 
 async def test_a_wrong_method_is_told_the_right_one(proxy: Proxy) -> None:
