@@ -116,8 +116,6 @@ class Webhooks:
             pass  # what was known by then stands
         except ReceiverRefused:
             outcome = given_up("the host name leads to an address that no webhook is sent to")
-        except aiohttp.InvalidURL:
-            outcome = given_up("the address is none that can be called")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The class alone: the text of such an error holds the address.
             outcome = try_again(f"the receiver could not be reached ({type(error).__name__})")
