@@ -22,12 +22,17 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+@pytest.fixture(scope="module")
+def certificate(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(HOST).configure_cert(context)
+    return context
+
+
 @pytest.fixture
-async def receiver(authority: trustme.CA) -> AsyncIterator[Receiver]:
+async def receiver(certificate: ssl.SSLContext) -> AsyncIterator[Receiver]:
     """One that speaks https as `hooks.example.com`."""
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(HOST).configure_cert(tls)
-    async with Receiver(tls) as running:
+    async with Receiver(certificate) as running:
         yield running
 
 
@@ -36,24 +41,28 @@ def names() -> Names:
     return Names()
 
 
-def service(names: Names, authority: trustme.CA | None, *, local: bool) -> Webhooks:
-    trust = ssl.create_default_context()
-    if authority is not None:
-        authority.configure_trust(trust)
+@pytest.fixture(scope="module")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def service(names: Names, trust: ssl.SSLContext | None, *, local: bool) -> Webhooks:
     return Webhooks(Masters(), SystemClock(), local=local, resolver=lambda: names, tls=trust)
 
 
 @pytest.fixture
-async def webhooks(names: Names, authority: trustme.CA) -> AsyncIterator[Webhooks]:
+async def webhooks(names: Names, trust: ssl.SSLContext) -> AsyncIterator[Webhooks]:
     """As on Azure: no loopback."""
-    made = service(names, authority, local=False)
+    made = service(names, trust, local=False)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def local(names: Names, authority: trustme.CA) -> AsyncIterator[Webhooks]:
-    made = service(names, authority, local=True)
+async def local(names: Names, trust: ssl.SSLContext) -> AsyncIterator[Webhooks]:
+    made = service(names, trust, local=True)
     yield made
     await made.close()
 
