@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PORT ?= 7071
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint types format test-worker test-emulators bench clean
@@ -25,7 +26,7 @@ run: $(BIN)/.runtime ## Start everything on http://127.0.0.1:7071 (PORT= changes
 	@exec $(BIN)/python -m shared.devhost --port $(PORT)
 
 test: $(BIN)/.dev ## Run the tests (Python alone)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(BIN)/.dev ## Check style
 	$(BIN)/ruff check .

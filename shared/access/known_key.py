@@ -37,9 +37,7 @@ class KnownKey:
         allowed = None if models is None else frozenset(intern(str(model)) for model in models)
         previous = body.get("previous_sha256")
         return KnownKey(
-            caller=Caller(
-                caller.project, caller.key_id, role, allowed, body.get("budget_usd") is not None
-            ),
+            caller=Caller(caller.project, caller.key_id, role, allowed, body.get("budget_usd") is not None),
             secret=bytes.fromhex(body["secret_sha256"]),
             previous=bytes.fromhex(previous) if previous else None,
             previous_until=epoch(body["previous_until"]) if previous else 0.0,
