@@ -16,7 +16,6 @@ from functions.http import (
     PlainReply,
     Reply,
     WhileClientStays,
-    authenticate,
     endpoint,
     json_response,
 )
@@ -52,21 +51,17 @@ def blueprint(services: Services) -> func.Blueprint:
 
     @bp.function_name("realtime")
     @bp.route(route="v1/realtime/{*rest}", methods=METHODS)
-    @endpoint(services, "GET", "POST", access="open", methods_at=_methods)
+    @endpoint(services, "GET", "POST", access="inference", methods_at=_methods)
     async def realtime(exchange: Exchange) -> Reply:
-        rest = exchange.raw_path_param("rest").strip("/")
-        if rest:
-            exchange.caller = await authenticate(exchange, "inference")
-        return await answer_realtime(exchange, rest)
+        return await answer_realtime(exchange, exchange.raw_path_param("rest").strip("/"))
 
     @bp.function_name("realtime_sessions")
     @bp.route(route="v1/audio/realtime/{*rest}", methods=METHODS)
-    @endpoint(services, "GET", "HEAD", access="open")
+    @endpoint(services, "GET", "HEAD", access="inference")
     async def realtime_sessions(exchange: Exchange) -> Reply:
         head, _, id = exchange.raw_path_param("rest").strip("/").partition("/")
         if not head:
             raise _no_socket()
-        exchange.caller = await authenticate(exchange, "inference")
         if head != "sessions" or not id:
             raise _nothing(exchange)
         sessions = exchange.services.live.sessions
