@@ -33,11 +33,11 @@ def logging_as_it_was() -> Iterator[None]:
     ]
     levels = {logger: (logger.level, logger.filters[:]) for logger in named}
     propagates = {logger: logger.propagate for logger in named}
-    for logger in named:
-        logger.propagate = True  # a server of another test has silenced uvicorn's
+    for one in named:
+        one.propagate = True  # a server of another test has silenced uvicorn's
     yield
-    for logger, before_it in propagates.items():
-        logger.propagate = before_it
+    for one, before_it in propagates.items():
+        one.propagate = before_it
     root.handlers[:] = handlers
     root.setLevel(level)
     for handler, before in filters.items():
