@@ -1,6 +1,6 @@
 """Images on the LiteLLM lane: what LiteLLM can draw, without a credential in the body of a request.
 
-Models that speak OpenAI's own format are not drawn through LiteLLM (`relayed`): it rebuilds their answers, cannot
+Models that speak OpenAI's own format are not drawn through LiteLLM: it rebuilds their answers, cannot
 stream them, and forgets the parameters of variations.
 """
 
@@ -35,11 +35,6 @@ _MEANING = frozenset(("n", "response_format"))
 _VERBATIM = ("openai", "azure", "azure_ai")
 _PLACED = ("api_key", "azure_ad_token")
 """Credentials that LiteLLM keeps out of the bodies of image requests."""
-
-
-def relayed(call: Call) -> bool:
-    """Whether a call is one for the native lane, whatever the model's catalog entry says."""
-    return call.path in PATHS and call.model.type.native
 
 
 async def send_images(call: Call, module: ModuleType, access: Arguments) -> Answer:

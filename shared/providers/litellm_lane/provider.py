@@ -17,7 +17,7 @@ from shared.providers.litellm_lane.arguments import Arguments, arguments, base_a
 from shared.providers.litellm_lane.embeddings import send_embeddings
 from shared.providers.litellm_lane.errors import proxy_error
 from shared.providers.litellm_lane.images import PATHS as IMAGE_PATHS
-from shared.providers.litellm_lane.images import WholeImages, relayed
+from shared.providers.litellm_lane.images import WholeImages
 from shared.providers.litellm_lane.images_google import draw
 from shared.providers.litellm_lane.library import LiteLLMLibrary
 from shared.providers.litellm_lane.moderations import send_moderation
@@ -69,10 +69,13 @@ A sender gets the arguments that every call has (`base_arguments`), adds what it
 answer. What LiteLLM raises in it is mapped here.
 """
 
-_RELAYED = frozenset(("audio/speech", "audio/transcriptions", "audio/translations"))
+_RELAYED = frozenset(
+    ("completions", "audio/speech", "audio/transcriptions", "audio/translations", *IMAGE_PATHS)
+)
 """Where a server speaks OpenAI's format, these are asked on our own wire.
 
-LiteLLM holds audio back until it is whole, asks Azure without the version, and has no streams of transcripts.
+LiteLLM's streams of text lose logprobs and all choices but the first; it holds audio back until it is whole, asks
+Azure without the version, and has no streams of transcripts; it changes the parameters of images.
 """
 
 
@@ -111,19 +114,13 @@ class LiteLLMProvider:
         self._library.preload()
 
     async def send(self, call: Call) -> Answer:
+        if _over_the_wire(call):
+            return await self._wire.send(call)
         if call.path == "completions":
-            if call.model.type.native:
-                return await self._wire.send(call)
             return text_answer(await self.send(chat_call(call)))
         if call.operation == "Responses":
-            if speaks_responses(call):
-                return await self._wire.send(call)
             chat, dropped = chat_of(call)
             return response_answer(call, await self.send(chat), dropped)
-        if relayed(call):
-            return await self._wire.send(call)
-        if call.path in _RELAYED and call.model.type.native:
-            return await self._wire.send(call)
         if call.path in SENDERS:
             return await self._sent(SENDERS[call.path], call)
         module, made = await self._prepared(call)
@@ -145,26 +142,19 @@ class LiteLLMProvider:
         )
 
     async def open(self, call: Call) -> Events:
+        if _over_the_wire(call):
+            return await self._wire.open(call)
         if call.path == "completions":
-            # LiteLLM's own streams of text lose logprobs and all choices but the first.
-            if call.model.type.native:
-                return await self._wire.open(call)
             return TextEvents(await self.open(chat_call(call)))
         if call.operation == "Responses":
-            if speaks_responses(call):
-                return await self._wire.open(call)
             chat, dropped = chat_of(call)
             return BridgedEvents(call, await self.open(chat), dropped)
-        if call.path in _RELAYED:
-            if call.model.type.native:
-                return await self._wire.open(call)
-            if call.path == "audio/speech":
-                return SpokenEvents(await self._spoken(call))
-            return WholeTranscript(await self.send(call))
-        if relayed(call):
-            return await self._wire.open(call)
+        if call.path == "audio/speech":
+            return SpokenEvents(await self._spoken(call))
         if call.path in IMAGE_PATHS:
             return WholeImages(await self.send(call), call)
+        if call.path in _RELAYED:
+            return WholeTranscript(await self.send(call))
         module, made = await self._prepared(call)
         wrapper: Any = None
         try:
@@ -187,7 +177,7 @@ class LiteLLMProvider:
     async def download(self, call: Call) -> Download:
         if call.path != "audio/speech":
             raise UnsupportedOperation(f"The model '{call.model.id}' does not do {call.path}.", param="model")
-        if call.model.type.native:
+        if _over_the_wire(call):
             return await self._wire.download(call)
         return SpokenDownload(await self._spoken(call))
 
@@ -238,6 +228,13 @@ class LiteLLMProvider:
         await self._guard.check(call.model)
         module = await self._library.module()
         return module, await arguments(call, module, self._secrets, self._tokens)
+
+
+def _over_the_wire(call: Call) -> bool:
+    """Whether the provider is asked on our own wire, for LiteLLM would lose or change something on the way."""
+    if call.operation == "Responses":
+        return speaks_responses(call)
+    return call.path in _RELAYED and call.model.type.native
 
 
 def _explained(module: ModuleType, made: Arguments, error: Exception) -> BaseException:
