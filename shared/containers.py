@@ -25,6 +25,21 @@ HEALTH = Container("health", "id", 7 * DAY_SECONDS)
 COUNTERS = Container("counters", "id", -1)
 USAGE = Container("usage", "partition", -1)
 AUDIT = Container("audit", "day", -1)
+JOBS = Container("jobs", "id", -1)
+JOB_PAYLOADS = Container("job_payloads", "job", -1)
+DEAD_LETTERS = Container("dead_letters", "day", -1)
 
-CONTAINERS = (MODELS, KEYS, PROJECTS, HEALTH, COUNTERS, USAGE, AUDIT)
-"""Containers that the code uses. `usage` is partitioned by `<project>|<YYYY-MM-DD>`, `audit` by day."""
+CONTAINERS = (
+    MODELS,
+    KEYS,
+    PROJECTS,
+    HEALTH,
+    COUNTERS,
+    USAGE,
+    AUDIT,
+    JOBS,
+    JOB_PAYLOADS,
+    DEAD_LETTERS,
+)
+"""Containers that the code uses. `usage` is partitioned by `<project>|<YYYY-MM-DD>`, `job_payloads` by the job's
+id, `audit` and `dead_letters` by day."""

@@ -14,6 +14,8 @@ from shared.errors import SettingError
 PREFIX = "LLMPROXY_"
 _LOCAL_DIR = Path(".local")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
+_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
+_HUB = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,254}[A-Za-z0-9])?")
 _OWN_PORTS = {"https": 443, "http": 80}
 
 
@@ -101,6 +103,32 @@ def _is_origin(text: str) -> bool:
     return bool(parts.hostname) and port != 0 and port != _OWN_PORTS.get(parts.scheme)
 
 
+def _namespace(text: str) -> str:
+    name = text.strip().lower().rstrip(".")
+    if _NAMESPACE.fullmatch(name) is None:
+        raise ValueError("must be a host name such as name.servicebus.windows.net")
+    return name
+
+
+def _hub(text: str) -> str:
+    name = text.strip()
+    if _HUB.fullmatch(name) is None:
+        raise ValueError("must be the name of a hub: 1 to 256 letters, digits, '.', '-' and '_'")
+    return name
+
+
+def _emulator(text: str) -> str:
+    pairs = (part.split("=", 1) for part in text.split(";") if "=" in part)
+    parts = {name.strip().lower(): value.strip() for name, value in pairs}
+    try:
+        host = urlsplit(parts.get("endpoint", "")).hostname or ""
+    except ValueError:
+        host = ""
+    if parts.get("usedevelopmentemulator") != "true" or not is_loopback(host):
+        raise ValueError("must be the connection string of an emulator on this machine")
+    return text.strip()
+
+
 def _text(text: str) -> str:
     return text.strip()
 
@@ -140,6 +168,24 @@ class Settings:
     key_vault_url: str = _setting("", _address, "address of the Key Vault (required in Azure)")
     identity_client_id: str = _setting(
         "", _text, "client id of the user-assigned identity; empty for the system's", name="AZURE_CLIENT_ID"
+    )
+    event_hubs_namespace: str = _setting(
+        "",
+        _namespace,
+        "host name of the Event Hubs namespace (required in Azure)",
+        name="EventHubs__fullyQualifiedNamespace",
+    )
+    event_hubs_emulator: str = _setting(
+        "", _emulator, "connection string of an Event Hubs emulator on this machine", name="EventHubs"
+    )
+    jobs_hub: str = _setting("chat-jobs", _hub, "hub of jobs with priority 4 to 10")
+    priority_jobs_hub: str = _setting("chat-jobs-priority", _hub, "hub of jobs with priority 1 to 3")
+    job_concurrency: int = _setting(16, _whole(1, 1000), "jobs that one instance runs at once")
+    jobs_on_timer: bool = _setting(
+        False, _flag, "`true`: the timer runs queued jobs, where no Event Hub trigger does"
+    )
+    public_url: str = _setting(
+        "", _address, "the app's address as webhooks name it; empty: its own host name on Azure"
     )
     require_keys: bool = _setting(True, _flag, "`false` opens the inference routes, in local mode only")
     endpoint_hosts: tuple[str, ...] = _setting(
@@ -192,6 +238,8 @@ class Settings:
                     values[item.name] = item.metadata["parse"](text)
                 except ValueError as error:
                     raise SettingError(f"{name} {error}") from None
+        if not values.get("public_url") and source.get("WEBSITE_HOSTNAME"):
+            values["public_url"] = f"https://{source['WEBSITE_HOSTNAME']}"
         known = {setting_name(item.name, item.metadata["name"]) for item in fields(Settings)}
         for name in source:
             if name.startswith(PREFIX) and name not in known:
@@ -218,6 +266,10 @@ def _check_together(settings: Settings, source: Mapping[str, str]) -> None:
     ):
         if not value:
             raise SettingError(f"{name} is required unless LLMPROXY_MODE is local")
+    if not settings.event_hubs_namespace and not settings.event_hubs_emulator:
+        raise SettingError("EventHubs__fullyQualifiedNamespace is required unless LLMPROXY_MODE is local")
+    if settings.jobs_hub == settings.priority_jobs_hub:
+        raise SettingError("LLMPROXY_PRIORITY_JOBS_HUB must differ from LLMPROXY_JOBS_HUB")
     if settings.cosmos_emulator_key and not is_loopback(urlsplit(settings.cosmos_endpoint).hostname or ""):
         raise SettingError("LLMPROXY_COSMOS_EMULATOR_KEY is for an emulator on this machine only")
 

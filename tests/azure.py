@@ -77,6 +77,7 @@ class AzureWorld:
             cosmos_endpoint=self.cosmos.endpoint,
             cosmos_emulator_key=EMULATOR_KEY,
             key_vault_url=self.vault.url,
+            event_hubs_namespace="jobs.servicebus.windows.net",
             **settings,
         ) as proxy:
             yield proxy

@@ -1,4 +1,4 @@
-"""The README's table of what each model type can be asked for, and how it is asked.
+"""The table of what each model type can be asked for, and how it is asked (docs/operations.md).
 
 `python -m shared.inference.operations_table` prints it.
 """

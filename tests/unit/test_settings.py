@@ -11,6 +11,7 @@ from shared.settings import Settings, is_loopback, setting_name, settings_table
 AZURE = {
     "LLMPROXY_COSMOS_ENDPOINT": "https://account.documents.azure.com:443/",
     "LLMPROXY_KEY_VAULT_URL": "https://vault.vault.azure.net/",
+    "EventHubs__fullyQualifiedNamespace": "jobs.servicebus.windows.net",
 }
 LOCAL = {"LLMPROXY_MODE": "local"}
 
@@ -23,6 +24,18 @@ WRONG = {
         "https://u:p@host/",
     ],
     "LLMPROXY_KEY_VAULT_URL": ["vault.azure.net", "ftp://vault", "http://10.0.0.1/", "https://u@vault/"],
+    "EventHubs__fullyQualifiedNamespace": ["jobs", "sb://jobs.servicebus.windows.net/", "a b.c", "-.net"],
+    "EventHubs": [
+        "Endpoint=sb://jobs.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=v",
+        "Endpoint=sb://jobs.servicebus.windows.net/;SharedAccessKeyName=k;SharedAccessKey=v;UseDevelopmentEmulator=true",
+        "Endpoint=sb://[::1;UseDevelopmentEmulator=true",
+        "localhost",
+    ],
+    "LLMPROXY_JOBS_HUB": ["a hub", "-jobs", "hub/jobs", "x" * 257],
+    "LLMPROXY_PRIORITY_JOBS_HUB": ["a hub", "jobs.", "%hub%"],
+    "LLMPROXY_JOB_CONCURRENCY": ["0", "1001", "many"],
+    "LLMPROXY_JOBS_ON_TIMER": ["maybe"],
+    "LLMPROXY_PUBLIC_URL": ["proxy.example.com", "http://proxy.example.com", "https://u:p@host/"],
     "LLMPROXY_REQUIRE_KEYS": ["maybe", "2"],
     "LLMPROXY_CORS_ORIGINS": [
         "app.example.com",
@@ -202,6 +215,26 @@ def test_without_an_argument_the_environment_is_read(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, text)
     monkeypatch.delenv("WEBSITE_INSTANCE_ID", raising=False)
     assert Settings.from_environment().environment == "laptop"
+
+
+def test_an_emulator_stands_in_for_the_namespace() -> None:
+    string = (
+        "Endpoint=sb://localhost:5672;SharedAccessKeyName=k;SharedAccessKey=v;UseDevelopmentEmulator=true"
+    )
+    environment = {**AZURE, "EventHubs__fullyQualifiedNamespace": "", "EventHubs": string}
+    assert Settings.from_environment(environment).event_hubs_emulator == string
+
+
+def test_the_two_hubs_must_differ() -> None:
+    with pytest.raises(SettingError, match=r"^LLMPROXY_PRIORITY_JOBS_HUB must differ"):
+        Settings.from_environment({**AZURE, "LLMPROXY_PRIORITY_JOBS_HUB": "chat-jobs"})
+
+
+def test_the_public_address_is_the_apps_own_host_name_unless_it_is_set() -> None:
+    own = {**AZURE, "WEBSITE_HOSTNAME": "app.azurewebsites.net"}
+    assert Settings.from_environment(own).public_url == "https://app.azurewebsites.net"
+    chosen = Settings.from_environment({**own, "LLMPROXY_PUBLIC_URL": "https://llm.example.com/"})
+    assert chosen.public_url == "https://llm.example.com"
 
 
 def test_settings_do_not_change_after_the_start() -> None:
