@@ -7,7 +7,7 @@ PORT ?= 7071
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-worker test-emulators bench clean
+.PHONY: help run test lint types format test-worker test-emulators bench package clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ test-emulators: $(BIN)/.dev ## Run the contract suites against emulators that ot
 
 bench: $(BIN)/.dev ## Measure speed beside a bare relay and the peers
 	@$(BIN)/python -m benchmarks
+
+package: ## Make dist/llm-proxy.zip, what Azure gets
+	@$(PYTHON) -m tools.package
 
 clean: ## Remove virtual environments and caches, not .local
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .bench

@@ -1,0 +1,1 @@
+"""What developers run beside the app. Nothing here is part of the package that Azure gets."""
