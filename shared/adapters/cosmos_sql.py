@@ -12,7 +12,7 @@ Parameters = list[Json]
 
 def select(container: Container, query: Query) -> tuple[str, Parameters]:
     """The text and its parameters. No value is ever in the text; field names are checked to be names."""
-    check_query(query)
+    check_query(container, query)
     parameters: Parameters = []
 
     def bind(field: str, value: Scalar) -> str:

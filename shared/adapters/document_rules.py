@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from shared import Json
 from shared.adapters.document_ids import ORIGINAL_ID
 from shared.containers import Container
-from shared.errors import DocumentTooLarge
+from shared.errors import DocumentTooLarge, StoreError
 from shared.ports import Query, Scalar, Where
 
 LARGEST = 2_000_000
@@ -103,12 +103,20 @@ def check_together(container: Container, bodies: Sequence[Json]) -> None:
         raise ValueError("documents created together share one partition")
 
 
-def check_query(query: Query) -> None:
+def check_query(container: Container, query: Query) -> None:
+    """Raises ValueError for a query that makes no sense, `StoreError` for one by a field that is not declared.
+
+    Without the second a query would be slow, or refused, in a database that indexes only what is declared.
+    """
     field_path(query.order_by)
     if query.limit < 1:
         raise ValueError("a limit is at least 1")
     for condition in query.where:
         _check_condition(condition)
+    named = {f"{one.field}[]" if one.operator == "contains" else one.field for one in query.where}
+    unknown = (named | {query.order_by}) - container.queried()
+    if unknown:
+        raise StoreError(f"{container.name}: queries by {min(unknown)!r} are not declared")
 
 
 def _check_condition(condition: Where) -> None:

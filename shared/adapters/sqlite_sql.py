@@ -27,7 +27,7 @@ Parameter = str | int | float | None
 
 def select(container: Container, query: Query, now: float) -> tuple[str, list[Parameter]]:
     """The statement and its parameters; its rows are (body, etag)."""
-    check_query(query)
+    check_query(container, query)
     conditions = ["container = ?", LIVE]
     parameters: list[Parameter] = [container.name, now]
     if query.partition is not None:

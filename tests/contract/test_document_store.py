@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from shared.containers import AUDIT, COUNTERS, HEALTH, KEYS, MODELS, USAGE, Cont
 from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, DocumentTooLarge, StoreError
 from shared.ports import DocumentStore, Query, Where
 from tests.contract.stores import DEFECTS, OPENINGS, Subject
+
+SORTED = replace(
+    AUDIT,
+    indexes=(("of", "sort"), ("at.key",), ("kind", "n")),
+    filters=("on", "usage.total", "usage.none", "tags[]"),
+)
+"""The container `audit`, as if the code had queries by these fields."""
 
 AWKWARD_IDS = [
     "plain-id_1.5:preview@eu|x",
@@ -328,27 +336,27 @@ FILTERED: list[Json] = [
 async def test_conditions_select_what_they_say(
     store: DocumentStore, mark: str, where: tuple[Where, ...], expected: str
 ) -> None:
-    await store.create_many(AUDIT, [{**document, "day": mark} for document in FILTERED])
-    assert "".join(ids(await store.query(AUDIT, Query(where=where, partition=mark)))) == expected
+    await store.create_many(SORTED, [{**document, "day": mark} for document in FILTERED])
+    assert "".join(ids(await store.query(SORTED, Query(where=where, partition=mark)))) == expected
 
 
 async def test_without_a_partition_all_are_asked_and_merged_in_order(store: DocumentStore, mark: str) -> None:
     for n in range(12):
-        await store.create(AUDIT, {"id": f"{n:02}", "day": f"{mark}-{n % 5}", "sort": f"{n:02}", "of": mark})
+        await store.create(SORTED, {"id": f"{n:02}", "day": f"{mark}-{n % 5}", "sort": f"{n:02}", "of": mark})
     mine = (Where("of", "=", mark),)
     expected = [f"{n:02}" for n in range(12)]
-    assert ids(await store.query(AUDIT, Query(where=mine))) == expected
+    assert ids(await store.query(SORTED, Query(where=mine))) == expected
     newest = Query(where=mine, order_by="sort", descending=True, limit=5)
-    assert ids(await store.query(AUDIT, newest)) == ["11", "10", "09", "08", "07"]
+    assert ids(await store.query(SORTED, newest)) == ["11", "10", "09", "08", "07"]
     older = Query(where=mine, order_by="sort", descending=True, limit=5, after="07")
-    assert ids(await store.query(AUDIT, older)) == ["06", "05", "04", "03", "02"]
-    assert ids(await store.query(AUDIT, Query(where=mine, order_by="sort", after="09"))) == ["10", "11"]
+    assert ids(await store.query(SORTED, older)) == ["06", "05", "04", "03", "02"]
+    assert ids(await store.query(SORTED, Query(where=mine, order_by="sort", after="09"))) == ["10", "11"]
 
 
 async def test_an_order_may_be_nested_and_leaves_out_what_lacks_it(store: DocumentStore, mark: str) -> None:
     values: list[Json] = [{"at": {"key": "b"}}, {"at": {"key": "a"}}, {"at": {}}, {"at": {"key": 3}}, {}]
-    await store.create_many(AUDIT, [{"id": str(n), "day": mark, **v} for n, v in enumerate(values)])
-    assert ids(await store.query(AUDIT, Query(partition=mark, order_by="at.key"))) == ["1", "0"]
+    await store.create_many(SORTED, [{"id": str(n), "day": mark, **v} for n, v in enumerate(values)])
+    assert ids(await store.query(SORTED, Query(partition=mark, order_by="at.key"))) == ["1", "0"]
 
 
 async def test_a_limit_is_kept_and_more_than_one_page_is_read(store: DocumentStore, mark: str) -> None:
@@ -380,6 +388,26 @@ async def test_a_query_that_makes_no_sense_is_refused_before_it_is_sent(
 ) -> None:
     with pytest.raises(ValueError, match=r"."):
         await store.query(MODELS, query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(order_by="secret"),
+        Query(order_by="sort.of"),
+        Query(where=(Where("kind", "=", "chat"), Where("sort_key", "=", "1"))),
+        Query(where=(Where("n.m", ">", 1),)),
+        Query(where=(Where("of", "in", ()), Where("note", "in", ()))),
+        Query(where=(Where("kind", "contains", "a"),)),
+        Query(where=(Where("tags", "=", "a"),)),
+    ],
+    ids=repr,
+)
+async def test_a_query_by_a_field_that_its_container_does_not_declare_is_refused(
+    store: DocumentStore, query: Query
+) -> None:
+    with pytest.raises(StoreError, match="not declared"):
+        await store.query(SORTED, query)
 
 
 @pytest.mark.parametrize(
