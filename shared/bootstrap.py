@@ -19,7 +19,11 @@ from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.inference.record import Ledger
-from shared.ports import Clock, DocumentStore, SecretStore, TokenSource
+from shared.jobs.job import Queue
+from shared.jobs.payloads import Payloads
+from shared.jobs.store import JobStore
+from shared.jobs.wakeups import Wakeups
+from shared.ports import Clock, DocumentStore, EventPublisher, SecretStore, TokenSource
 from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
 from shared.providers.openai_wire import OpenAIWire
@@ -50,6 +54,7 @@ def build_services(
     store: DocumentStore | None = None,
     secret_store: SecretStore | None = None,
     tokens: TokenSource | None = None,
+    publisher: EventPublisher | None = None,
     demo_pause: float = 0.0,
 ) -> Services:
     """All services over the adapters that the settings ask for. Every adapter can be given instead.
@@ -60,6 +65,7 @@ def build_services(
     identity = AzureIdentity(settings.identity_client_id)
     tokens = tokens or identity
     store = store or _store(settings, identity)
+    publisher = publisher or _publisher(settings, identity, clock)
     secrets = CachedSecrets(
         secret_store or _secret_store(settings, identity),
         clock,
@@ -79,6 +85,10 @@ def build_services(
     catalog.on_load(_litellm_loader(providers))
     inference = Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health))
     upstream = RealtimeUpstream(native, HttpClient(settings.max_connections, upgrades=True))
+    job_store, payloads = JobStore(store), Payloads(store)
+    wakeups = Wakeups(
+        publisher, {Queue.PRIORITY: settings.priority_jobs_hub, Queue.NORMAL: settings.jobs_hub}
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -101,6 +111,10 @@ def build_services(
         readiness=ReadyReport(catalog, health, secrets, store, clock),
         inference=inference,
         openings=Openings(inference, native, signed_ids),
+        job_store=job_store,
+        payloads=payloads,
+        publisher=publisher,
+        wakeups=wakeups,
         live=Live(inference, upstream, Sessions(clock)),
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,
@@ -112,6 +126,7 @@ def build_services(
             upstream.close,
             catalog.close,
             secrets.close,
+            publisher.close,
             store.close,
             identity.close,
         ),
@@ -130,6 +145,18 @@ def _store(settings: Settings, identity: AzureIdentity) -> DocumentStore:
         settings.cosmos_database,
         settings.cosmos_emulator_key or cast("AsyncTokenCredential", identity.credential()),
     )
+
+
+def _publisher(settings: Settings, identity: AzureIdentity, clock: Clock) -> EventPublisher:
+    if settings.local:
+        from shared.adapters.local_events import LocalEvents
+
+        return LocalEvents(settings.local_dir / "events.sqlite3", clock=clock)
+    from shared.adapters.event_hubs import EventHubs
+
+    if settings.event_hubs_emulator:
+        return EventHubs(settings.event_hubs_emulator)
+    return EventHubs(settings.event_hubs_namespace, identity.credential())
 
 
 def _secret_store(settings: Settings, identity: AzureIdentity) -> SecretStore:

@@ -14,8 +14,11 @@ from shared.health.book import HealthBook
 from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
+from shared.jobs.payloads import Payloads
+from shared.jobs.store import JobStore
+from shared.jobs.wakeups import Wakeups
 from shared.openapi.declared import Declared
-from shared.ports import Clock, DocumentStore
+from shared.ports import Clock, DocumentStore, EventPublisher
 from shared.realtime.live import Live
 from shared.realtime.opening import Openings
 from shared.responses.service import Responses
@@ -49,6 +52,10 @@ class Services:
     inference: Inference
     openings: Openings
     live: Live
+    job_store: JobStore
+    payloads: Payloads
+    publisher: EventPublisher
+    wakeups: Wakeups
     responses: Responses
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""

@@ -1,0 +1,81 @@
+"""A job as its client sees it."""
+
+from urllib.parse import quote
+
+from shared import Json
+from shared.clock import iso
+from shared.jobs.job import Job, JobFailure
+
+COLLECTION = "/v1/async/chat/completions"
+RESPONSES = "/v1/responses"
+
+
+def job_data(job: Job) -> Json:
+    """The job without its messages and its result. Times are ISO 8601, UTC, or null."""
+    id = job.public_id or job.id
+    options = job.options
+    return {
+        "id": id,
+        "object": "job",
+        "execution_id": id,
+        "request_id": id,
+        "status": str(job.status),
+        "model": job.model,
+        "model_used": job.model_used,
+        "priority": options.priority,
+        "created_at": iso(job.created_at),
+        "submitted_at": iso(job.created_at),
+        "started_at": _moment(job.started_at),
+        "completed_at": _moment(job.completed_at),
+        "expires_at": _moment(job.expires_at),
+        "next_attempt_at": _moment(_next_attempt(job)),
+        "processing_time_seconds": _processing_time(job),
+        "progress_percentage": job.progress,
+        "current_step": job.step,
+        "retry_count": job.retry_count,
+        "processed_by": job.processed_by,
+        "usage": job.usage,
+        "cost_usd": job.cost_usd,
+        "error": failure_data(job.failure),
+        "timeout_seconds": options.timeout_seconds,
+        "ttl_hours": options.ttl_seconds / 3600,
+        "client_id": options.client_id,
+        "session_id": options.session_id,
+        "tags": list(options.tags),
+        "metadata": options.metadata,
+        "status_endpoint": status_path(job),
+        "result_endpoint": result_path(job),
+    }
+
+
+def failure_data(failure: JobFailure | None) -> Json | None:
+    if failure is None:
+        return None
+    return {"code": failure.code, "message": failure.message, "status": failure.status}
+
+
+def status_path(job: Job) -> str:
+    return _path(job) if job.public_id else f"{_path(job)}/status"
+
+
+def result_path(job: Job) -> str:
+    return _path(job) if job.public_id else f"{_path(job)}/result"
+
+
+def _path(job: Job) -> str:
+    collection = RESPONSES if job.public_id else COLLECTION
+    return f"{collection}/{quote(job.public_id or job.id, safe='')}"
+
+
+def _moment(time: float | None) -> str | None:
+    return None if time is None else iso(time)
+
+
+def _next_attempt(job: Job) -> float | None:
+    return job.next_attempt_at if job.retry_count and job.step == "waiting for the next try" else None
+
+
+def _processing_time(job: Job) -> float | None:
+    if job.started_at is None or job.completed_at is None:
+        return None
+    return round(job.completed_at - job.started_at, 3)
