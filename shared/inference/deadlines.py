@@ -34,6 +34,18 @@ def deadlines(settings: Settings, model: Model, steering: Steering, streamed: bo
     )
 
 
+def allowed(settings: Settings, model: Model, steering: Steering, allowance: float) -> Deadlines:
+    """The deadlines for one model in a job that has `allowance` seconds left."""
+    parameters = model.parameters
+    whole = allowance if steering.timeout is None else min(allowance, steering.timeout)
+    return Deadlines(
+        connect=parameters.connect_timeout or settings.connect_timeout,
+        first_token=parameters.first_token_timeout or whole,
+        idle=parameters.idle_timeout or whole,
+        whole=whole,
+    )
+
+
 def overall(settings: Settings, first: Deadlines, steering: Steering, streamed: bool) -> float:
     """How long a request may take in all: every deployment, try and pause together."""
     whole = _limit(settings, streamed)

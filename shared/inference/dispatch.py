@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from shared.catalog.documents import Model
 from shared.errors import InternalError, ProviderCredentialRefused, ProviderTimeout, ProxyError, UpstreamError
-from shared.inference.deadlines import Deadlines, deadlines, overall, retries
+from shared.inference.deadlines import Deadlines, allowed, deadlines, overall, retries
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.request import InferenceRequest
 from shared.inference.routing import PATIENCE, Plan, backoff, retries_help
@@ -37,6 +37,8 @@ class Dispatcher:
         self._deadlines: dict[tuple[Model, bool], Deadlines] = {}
 
     def deadlines(self, request: InferenceRequest, model: Model) -> Deadlines:
+        if request.allowance is not None:
+            return allowed(self._settings, model, request.steering, request.allowance)
         if request.steering.timeout is not None:
             return deadlines(self._settings, model, request.steering, request.lasting)
         known = self._deadlines.get((model, request.lasting))
@@ -50,6 +52,8 @@ class Dispatcher:
     def overall(self, request: InferenceRequest, first: Model) -> float:
         """Seconds that the whole request may take, `first` being the deployment that is asked first."""
         limits = self.deadlines(request, first)
+        if request.allowance is not None:
+            return limits.whole
         return overall(self._settings, limits, request.steering, request.lasting)
 
     async def ask(
@@ -66,14 +70,14 @@ class Dispatcher:
         error: ProxyError | None = None
         while model is not None:
             record.model, record.fallback = model, plan.is_fallback(model)
-            allowed = retries(self._settings, model, request.steering)
+            most = 0 if request.allowance is not None else retries(self._settings, model, request.steering)
             tries = 0
             while True:
                 outcome = await self._try(model, record, attempt, end)
                 if not isinstance(outcome, ProxyError):
                     return outcome
                 error = outcome
-                if not (may_continue() and retries_help(error) and tries < allowed):
+                if not (may_continue() and retries_help(error) and tries < most):
                     break
                 delay = self._delay(tries, error, plan)
                 if delay is None or loop.time() + delay >= end:

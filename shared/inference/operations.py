@@ -12,6 +12,7 @@ from shared.catalog.documents import Model
 from shared.errors import ProxyError
 from shared.providers.calls import Answer, Form
 from shared.responses.reading import ResponsesReading, error_event
+from shared.wire.assembly import Assembly, ChatAssembly, ResponseAssembly
 from shared.wire.chat import (
     ChatReading,
     check_chat,
@@ -96,6 +97,7 @@ class Operation:
     where the provider does not say. `admits` raises where a model that lists the operation cannot do it, or not
     for this caller.
     `in_band` writes an error that comes after the commit; its reading is None where no stream was opened.
+    `assembly` puts a streamed answer together again, for a call that is streamed inside the proxy alone.
     A `bodiless` operation asks about something that the provider keeps: nothing but its address is sent. One that
     is not `billed` costs nothing, whatever usage its answer shows.
     """
@@ -118,6 +120,7 @@ class Operation:
     method: str = "POST"
     bodiless: bool = False
     billed: bool = True
+    assembly: Callable[[], Assembly] | None = None
 
 
 def _estimate_chat(body: Json, content: Json | None) -> Usage:
@@ -133,6 +136,7 @@ CHAT_COMPLETIONS = Operation(
     estimate=_estimate_chat,
     streamed=_asks_for_stream,
     reading=ChatReading,
+    assembly=ChatAssembly,
 )
 COMPLETIONS = replace(CHAT_COMPLETIONS, path="completions", check=check_completion)
 
@@ -186,6 +190,7 @@ RESPONSES = Operation(
     streamed=_asks_for_stream,
     reading=ResponsesReading,
     in_band=error_event,
+    assembly=ResponseAssembly,
 )
 STORED_RESPONSES = replace(
     RESPONSES,

@@ -7,6 +7,7 @@ from typing import TypeVar
 from shared.catalog.cache import CatalogCache
 from shared.catalog.documents import Model
 from shared.errors import InternalError, ProxyError
+from shared.inference.collecting import Collecting
 from shared.inference.deadlines import Deadlines
 from shared.inference.dispatch import Attempt, Dispatcher
 from shared.inference.download import DownloadSession
@@ -106,6 +107,28 @@ class Inference:
         except BaseException:
             self._ledger.settle(record, 500, "internal_error")
             raise
+
+    async def check(self, request: InferenceRequest) -> None:
+        """Raises what a caller should see when no model may or can serve this request. Calls none."""
+        catalog = self._catalog.fresh() or await self._catalog.current()
+        self._router.plan(catalog, request)
+
+    async def collect(self, request: InferenceRequest, collecting: Collecting) -> Answer:
+        """A call whose answer is gathered whole, for a job. Raises a `ProxyError`.
+
+        `collecting` follows it and holds its record: usage and cost are priced here, and written by the caller.
+        """
+        record = collecting.record = self._ledger.begin(request)
+        plan = await self._plan(request, record)
+        collecting.planned()
+        answer = await self._dispatcher.ask(plan, record, collecting.attempt)
+        record.dropped = answer.dropped
+        self._ledger.price(record, _used(request, answer))
+        return answer
+
+    def price(self, record: CallRecord, usage: Usage) -> None:
+        """Prices what a call has used so far."""
+        self._ledger.price(record, usage)
 
     def settle(
         self, record: CallRecord, status: int, code: str | None = None, usage: Usage | None = None

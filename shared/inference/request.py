@@ -60,7 +60,8 @@ class Labels(Protocol):
 class InferenceRequest:
     """One call of one operation. `model` is what the client asked for; `body` and `query` what travels on.
 
-    With a `pin` no other deployment is asked.
+    With a `pin` no other deployment is asked. `allowance` is what a job has left, in seconds: it stands in for the
+    deadlines of plain calls and streams, and no deployment is asked twice: a job comes back later instead.
     """
 
     operation: Operation
@@ -76,6 +77,7 @@ class InferenceRequest:
     query: tuple[tuple[str, str], ...] = ()
     pin: Pin | None = None
     labels: Labels | None = None
+    allowance: float | None = None
 
     @property
     def lasting(self) -> bool:
