@@ -12,6 +12,7 @@ ProxyError                        what a caller may see: status, type, code, par
 │   └── ModelNotFound
 ├── MethodNotAllowed          405
 ├── Conflict                  409
+│   └── IdempotencyConflict
 ├── PreconditionFailed        412
 ├── RequestTooLarge           413
 ├── RateLimited               429
@@ -170,6 +171,12 @@ class Conflict(ProxyError):
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message, param=param, headers={"x-should-retry": "false"})
+
+
+class IdempotencyConflict(Conflict):
+    """The key or id of a job that was submitted with another body."""
+
+    code = "idempotency_conflict"
 
 
 class PreconditionFailed(ProxyError):

@@ -110,8 +110,7 @@ class Inference:
 
     async def check(self, request: InferenceRequest) -> None:
         """Raises what a caller should see when no model may or can serve this request. Calls none."""
-        catalog = self._catalog.fresh() or await self._catalog.current()
-        self._router.plan(catalog, request)
+        self._router.check(self._catalog.fresh() or await self._catalog.current(), request)
 
     async def collect(self, request: InferenceRequest, collecting: Collecting) -> Answer:
         """A call whose answer is gathered whole, for a job. Raises a `ProxyError`.

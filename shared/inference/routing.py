@@ -35,19 +35,27 @@ class Router:
 
     def plan(self, catalog: Catalog, request: InferenceRequest) -> "Plan":
         """Resolves the request's model. Raises what a caller should see when nothing can serve it."""
-        caller, operation = request.caller, request.operation.name
         if request.pin is not None:
             pinned = self._pinned(catalog, request, request.pin)
             return Plan(self, catalog, request, pinned, [pinned])
-        requested = (
-            catalog.default_model(operation, caller)
-            if request.model is None
-            else catalog.resolve(request.model, caller)
-        )
+        requested = _requested(catalog, request)
         if isinstance(requested, Model):
             admit(requested, request)
             return Plan(self, catalog, request, requested, [requested])
-        return Plan(self, catalog, request, requested, self._admitted(catalog, request, requested))
+        members = self.ordered(catalog, request, requested)
+        return Plan(self, catalog, request, requested, _admitted(request, requested, members))
+
+    def check(self, catalog: Catalog, request: InferenceRequest) -> None:
+        """Raises what `plan` would, and takes no turn of a group."""
+        if request.pin is not None:
+            self._pinned(catalog, request, request.pin)
+            return
+        requested = _requested(catalog, request)
+        if isinstance(requested, Model):
+            admit(requested, request)
+        else:
+            members = [model for model, _ in catalog.members(requested, request.caller)]
+            _admitted(request, requested, members)
 
     def _pinned(self, catalog: Catalog, request: InferenceRequest, pin: Pin) -> Model:
         """The deployment that a request is bound to. Raises `NotFound` where it is gone."""
@@ -75,28 +83,37 @@ class Router:
             members = self._shuffled(members)
         return [model for model, _ in members]
 
-    def _admitted(self, catalog: Catalog, request: InferenceRequest, group: Group) -> list[Model]:
-        refusal: ProxyError | None = None
-        admitted = []
-        for model in self.ordered(catalog, request, group):
-            try:
-                admit(model, request)
-            except ProxyError as error:
-                refusal = refusal or error
-            else:
-                admitted.append(model)
-        if not admitted:
-            raise refusal or ProviderUnavailable(
-                f"The group '{group.id}' has no member that can serve this call."
-            )
-        return admitted
-
     def _shuffled(self, members: Sequence[tuple[Model, float]]) -> list[tuple[Model, float]]:
         """A random order in which each member comes first with a probability of its weight's share."""
         return sorted(
             members,
             key=lambda member: self._random.expovariate(member[1]) if member[1] > 0 else float("inf"),
         )
+
+
+def _requested(catalog: Catalog, request: InferenceRequest) -> Model | Group:
+    """What the request's model means. Raises what a caller should see where it means nothing."""
+    if request.model is None:
+        return catalog.default_model(request.operation.name, request.caller)
+    return catalog.resolve(request.model, request.caller)
+
+
+def _admitted(request: InferenceRequest, group: Group, members: Sequence[Model]) -> list[Model]:
+    """Those of the members that may take the request. Raises the first refusal where none may."""
+    refusal: ProxyError | None = None
+    admitted = []
+    for model in members:
+        try:
+            admit(model, request)
+        except ProxyError as error:
+            refusal = refusal or error
+        else:
+            admitted.append(model)
+    if not admitted:
+        raise refusal or ProviderUnavailable(
+            f"The group '{group.id}' has no member that can serve this call."
+        )
+    return admitted
 
 
 class Plan:
