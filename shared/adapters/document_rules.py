@@ -21,9 +21,11 @@ MOST_CREATED = 100
 SYSTEM_FIELDS = frozenset({"_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "ttl", ORIGINAL_ID})
 """Fields that Cosmos DB or the adapters keep in a document; never in a body."""
 
+ORDERED = ("<", "<=", ">", ">=")
+"""Operators that compare texts or numbers by their order."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _FIELD = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[A-Za-z0-9_-]{1,128}){0,7}")
-_ORDERED = ("<", "<=", ">", ">=")
 
 
 def field_path(field: str) -> list[str]:
@@ -127,7 +129,7 @@ def _check_condition(condition: Where) -> None:
         return
     if condition.operator == "in":
         raise ValueError("in takes a tuple")
-    if condition.operator in _ORDERED and not is_ordered(condition.value):
+    if condition.operator in ORDERED and not is_ordered(condition.value):
         raise ValueError(f"{condition.operator} compares texts or numbers")
     if condition.operator == "!=" and condition.value is None:
         raise ValueError("!= null is never true: values of different types do not compare")

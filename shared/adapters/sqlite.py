@@ -14,9 +14,9 @@ from shared import Json
 from shared.adapters import document_rules as rules
 from shared.adapters.document_ids import encode_id
 from shared.adapters.sqlite_file import SqliteFile
-from shared.adapters.sqlite_sql import LIVE, ONE, SCHEMA, select
+from shared.adapters.sqlite_sql import NEW_VERSION, ON_CONFLICT, ONE, schema, select
 from shared.clock import SystemClock
-from shared.containers import Container
+from shared.containers import CONTAINERS, Container
 from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, StoreError, StoreUnavailable
 from shared.ports import Clock, Query, Stored
 
@@ -35,7 +35,9 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, clock: Clock | None = None, lock_timeout: float = 5.0) -> None:
-        self._file = SqliteFile(path, SCHEMA, lock_timeout=lock_timeout, unavailable=StoreUnavailable)
+        self._file = SqliteFile(
+            path, schema(CONTAINERS), lock_timeout=lock_timeout, unavailable=StoreUnavailable
+        )
         self._clock = clock or SystemClock()
         self._purged_at = float("-inf")
         self._mark = secrets.token_hex(8)
@@ -77,12 +79,14 @@ class SqliteStore:
         write = self._write_of(container, body, time_to_live)
 
         def work(connection: sqlite3.Connection) -> Stored:
-            current = _read(connection, write.key, write.now)
-            if current is None:
+            changed = connection.execute(
+                f"UPDATE documents SET {NEW_VERSION} WHERE {ONE} AND etag = ?",  # noqa: S608
+                (*write.version(), *write.key, write.now, etag),
+            )
+            if changed.rowcount == 0:
+                if _is_there(connection, write.key, write.now):
+                    raise DocumentChanged(f"{container.name}: the document moved on")
                 raise DocumentAbsent(f"{container.name}: there is no such document")
-            if current.etag != etag:
-                raise DocumentChanged(f"{container.name}: the document moved on")
-            _put(connection, write)
             return write.stored()
 
         return await self._change(work)
@@ -103,13 +107,13 @@ class SqliteStore:
         now = self._clock.time()
 
         def work(connection: sqlite3.Connection) -> bool:
-            current = _read(connection, key, now)
-            if current is None:
-                return False
-            if etag is not None and current.etag != etag:
+            removed = connection.execute(
+                f"DELETE FROM documents WHERE {ONE} AND etag = coalesce(?, etag)",  # noqa: S608
+                (*key, now, etag),
+            )
+            if removed.rowcount == 0 and etag is not None and _is_there(connection, key, now):
                 raise DocumentChanged(f"{container.name}: the document moved on")
-            connection.execute(f"DELETE FROM documents WHERE {ONE}", (*key, now))  # noqa: S608
-            return True
+            return removed.rowcount > 0
 
         return await self._change(work)
 
@@ -181,7 +185,7 @@ class SqliteStore:
         def change(connection: sqlite3.Connection) -> T:
             now = self._clock.time()
             if now - self._purged_at >= PURGE_INTERVAL:
-                connection.execute(f"DELETE FROM documents WHERE NOT {LIVE}", (now,))  # noqa: S608
+                connection.execute("DELETE FROM documents WHERE expires <= ?", (now,))
                 self._purged_at = now
             return work(connection)
 
@@ -201,8 +205,11 @@ class _Write:
         self.etag = etag
 
     def row(self) -> tuple[str | int | float | None, ...]:
+        return (*self.key, *self.version())
+
+    def version(self) -> tuple[str | int | float | None, ...]:
         expires = None if self.lifetime is None else self.now + self.lifetime
-        return (*self.key, self.etag, self.lifetime, expires, self.text)
+        return self.etag, self.lifetime, expires, self.text
 
     def stored(self) -> Stored:
         return Stored(json.loads(self.text), self.etag)
@@ -218,6 +225,11 @@ def _read(connection: sqlite3.Connection, key: Key, now: float) -> Stored | None
     return None if row is None else Stored(json.loads(row[0]), row[1])
 
 
+def _is_there(connection: sqlite3.Connection, key: Key, now: float) -> bool:
+    row = connection.execute(f"SELECT 1 FROM documents WHERE {ONE}", (*key, now)).fetchone()  # noqa: S608
+    return row is not None
+
+
 def _insert(connection: sqlite3.Connection, *writes: _Write) -> bool:
     """Adds each where there is none, or only an expired one. Returns whether any was added.
 
@@ -228,13 +240,14 @@ def _insert(connection: sqlite3.Connection, *writes: _Write) -> bool:
         return False
     values = ", ".join(("(?, ?, ?, ?, ?, ?, ?)",) * len(writes))
     cursor = connection.execute(
-        f"INSERT INTO documents VALUES {values} ON CONFLICT (container, partition, key) "  # noqa: S608
-        "DO UPDATE SET etag = excluded.etag, lifetime = excluded.lifetime, expires = excluded.expires, "
-        "body = excluded.body WHERE documents.expires <= ?",
+        f"INSERT INTO documents VALUES {values} {ON_CONFLICT} WHERE documents.expires <= ?",  # noqa: S608
         (*chain.from_iterable(write.row() for write in writes), writes[0].now),
     )
     return cursor.rowcount > 0
 
 
 def _put(connection: sqlite3.Connection, write: _Write) -> None:
-    connection.execute("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?, ?, ?)", write.row())
+    connection.execute(
+        f"INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?) {ON_CONFLICT}",  # noqa: S608
+        write.row(),
+    )

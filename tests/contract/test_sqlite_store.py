@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.sqlite import SqliteStore
+from shared.adapters.sqlite_sql import TABLE, index_name, schema, select
 from shared.clock import ManualClock
-from shared.containers import COUNTERS, KEYS, MODELS
+from shared.containers import CONTAINERS, COUNTERS, JOB_PAYLOADS, JOBS, KEYS, MODELS, USAGE, Container
 from shared.errors import DocumentChanged, StoreUnavailable
-from shared.ports import Query
+from shared.ports import Query, Where
 
 WRITER = """
 import asyncio, sys
 from pathlib import Path
 from shared.adapters.sqlite import SqliteStore
+from shared.adapters.sqlite_sql import TABLE, index_name, schema, select
 from shared.containers import COUNTERS, MODELS
 
 async def main():
@@ -199,3 +201,129 @@ async def test_a_closed_store_is_unavailable_and_leaves_no_thread(tmp_path: Path
     while any(thread.name.startswith("sqlite-store") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         await asyncio.sleep(0)
+
+
+DECLARED = [(container, fields) for container in CONTAINERS for fields in container.indexes]
+
+
+def plan(container: Container, query: Query) -> str:
+    """How SQLite finds the documents, in its own words."""
+    connection = sqlite3.connect(":memory:")
+    for statement in schema(CONTAINERS):
+        connection.execute(statement)
+    statement, parameters = select(container, query, 0.0)
+    steps = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+    connection.close()
+    return "; ".join(step[3] for step in steps)
+
+
+@pytest.mark.parametrize("after", [None, "m"])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("container", "fields"),
+    DECLARED,
+    ids=lambda part: part.name if isinstance(part, Container) else str(part),
+)
+def test_each_declared_index_is_read_in_its_order(
+    container: Container, fields: tuple[str, ...], descending: bool, after: str | None
+) -> None:
+    *equal, last = fields
+    where = tuple(Where(field, "=", "x") for field in equal if field != container.partition)
+    partition = "x" if container.partition in equal else None
+    found = plan(container, Query(where, last, descending, 20, after, partition))
+    assert f"USING INDEX {index_name(container, fields)} (" in found
+    assert "B-TREE" not in found
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (
+            Query(
+                (
+                    Where("project", "=", "p"),
+                    Where("operation", "=", "chat"),
+                    Where("listed_until", ">", "2030"),
+                ),
+                "sort_key",
+                True,
+            ),
+            ("project", "operation", "sort_key"),
+        ),
+        (
+            Query(
+                (
+                    Where("project", "=", "p"),
+                    Where("operation", "=", "chat"),
+                    Where("listed_until", ">", "2030"),
+                    Where("status", "=", "failed"),
+                ),
+                "sort_key",
+                True,
+                after="x",
+            ),
+            ("project", "operation", "status", "sort_key"),
+        ),
+        (
+            Query((Where("queue", "=", "q"), Where("ready_key", "<=", "2030")), "ready_key"),
+            ("queue", "ready_key"),
+        ),
+        (Query((Where("sweep_key", "<=", "2030"),), "sweep_key", after="x"), ("sweep_key",)),
+        (Query((Where("sort_key", ">", "2030"),), "sort_key"), ("sort_key",)),
+        (Query((Where("ended_key", ">", "2030"),), "ended_key"), ("ended_key",)),
+        (Query((Where("status", "=", "processing"),), after="x"), ("status",)),
+    ],
+    ids=repr,
+)
+def test_what_the_job_queue_asks_is_read_from_an_index_in_order(query: Query, index: tuple[str, ...]) -> None:
+    found = plan(JOBS, query)
+    assert f"USING INDEX {index_name(JOBS, index)} (" in found
+    assert "B-TREE" not in found
+
+
+def test_listing_by_id_goes_on_where_it_stopped() -> None:
+    for container in (MODELS, KEYS, COUNTERS, JOBS):
+        found = plan(container, Query(after="m"))
+        assert "(container=? AND partition>?)" in found
+        assert "B-TREE" not in found
+    assert "(container=? AND partition=?)" in plan(JOB_PAYLOADS, Query(partition="j"))
+
+
+def test_changed_keys_are_found_without_reading_all() -> None:
+    changed = (Where("updated_at", ">=", "2030"),)
+    for after in (None, "m"):
+        assert "keys_by_updated_at (container=? AND <expr>>?)" in plan(KEYS, Query(changed, after=after))
+
+
+def test_the_requests_of_a_month_are_read_newest_first_and_not_sorted() -> None:
+    days = (Where("day", ">=", "2030-01-01"), Where("day", "<=", "2030-01-31"))
+    for more, index in (
+        ((), "usage_by_sort_key"),
+        ((Where("project", "=", "p"),), "usage_by_project_sort_key"),
+        ((Where("status", ">=", 400), Where("status", "<", 500)), "usage_by_sort_key"),
+    ):
+        found = plan(USAGE, Query((*days, *more), "sort_key", True))
+        assert f"USING INDEX {index} (" in found
+        assert "B-TREE" not in found
+    one_day = Query((*days, Where("project", "=", "p")), "sort_key", True, partition="p|2030-01-01")
+    assert "usage_by_partition_sort_key (container=? AND partition=?)" in plan(USAGE, one_day)
+
+
+async def test_a_file_from_before_there_were_indexes_gets_them(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "store.db")
+    for statement in TABLE:
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO documents VALUES ('keys', 'a', 'a', 'e', NULL, NULL, ?)",
+        ('{"id": "a", "updated_at": "2030-01-01"}',),
+    )
+    connection.commit()
+    connection.close()
+    store = SqliteStore(tmp_path / "store.db")
+    found = await store.query(KEYS, Query((Where("updated_at", ">=", "2030"),)))
+    assert [stored.body["id"] for stored in found] == ["a"]
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "store.db")
+    made = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    connection.close()
+    assert {index_name(container, fields) for container, fields in DECLARED} <= made
