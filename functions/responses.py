@@ -7,8 +7,10 @@ from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import forwarded, read, run
 from shared.errors import MethodNotAllowed, NotFound
 from shared.inference.operations import RESPONSES
+from shared.responses.ids import InJob
 from shared.responses.service import Action
 from shared.services import Services
+from shared.signed_ids import no_such_id
 
 _ACTIONS = {
     "": (Action("GET"), Action("DELETE")),
@@ -66,8 +68,12 @@ async def _about(exchange: Exchange, id: str, action: Action) -> Reply:
         (name, value) for name, value in exchange.request.query_params.multi_items() if name in _QUERY
     )
     streamed = action == Action("GET") and dict(query).get("stream", "").lower() in ("true", "1")
-    request = await exchange.services.responses.about(
-        id, action, exchange.caller, exchange.request_id, forwarded(exchange), query, streamed
+    responses = exchange.services.responses
+    kept = await responses.find(id, exchange.caller.project)
+    if isinstance(kept, InJob):
+        raise no_such_id(id)
+    request = await responses.about(
+        id, kept, action, exchange.caller, exchange.request_id, forwarded(exchange), query, streamed
     )
     await exchange.body()
     return await run(exchange, request)

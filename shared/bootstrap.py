@@ -32,6 +32,9 @@ from shared.realtime.live import Live
 from shared.realtime.opening import Openings
 from shared.realtime.sessions import Sessions
 from shared.realtime.upstream import RealtimeUpstream
+from shared.responses.background import BackgroundResponses
+from shared.responses.ids import ResponseIds
+from shared.responses.previous import PreviousResponses
 from shared.responses.service import Responses
 from shared.secrets import PROXY_SECRETS, CachedSecrets
 from shared.services import Services
@@ -86,6 +89,8 @@ def build_services(
     inference = Inference(settings, clock, catalog, providers.of, Ledger(clock, usage, health))
     upstream = RealtimeUpstream(native, HttpClient(settings.max_connections, upgrades=True))
     job_store, payloads = JobStore(store), Payloads(store)
+    response_ids = ResponseIds(signed_ids)
+    previous = PreviousResponses(response_ids, job_store, clock)
     wakeups = Wakeups(
         publisher, {Queue.PRIORITY: settings.priority_jobs_hub, Queue.NORMAL: settings.jobs_hub}
     )
@@ -95,7 +100,8 @@ def build_services(
         store=store,
         secrets=secrets,
         signed_ids=signed_ids,
-        responses=Responses(signed_ids),
+        responses=Responses(response_ids, previous),
+        background=BackgroundResponses(previous, payloads),
         catalog=catalog,
         models=ModelAdmin(
             store, catalog, audit, projects, clock, settings, status=_model_status(catalog, health)

@@ -21,6 +21,7 @@ from shared.openapi.declared import Declared
 from shared.ports import Clock, DocumentStore, EventPublisher
 from shared.realtime.live import Live
 from shared.realtime.opening import Openings
+from shared.responses.background import BackgroundResponses
 from shared.responses.service import Responses
 from shared.secrets import CachedSecrets
 from shared.settings import Settings
@@ -57,6 +58,7 @@ class Services:
     publisher: EventPublisher
     wakeups: Wakeups
     responses: Responses
+    background: BackgroundResponses
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()

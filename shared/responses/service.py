@@ -7,10 +7,9 @@ from urllib.parse import quote
 from shared.access.caller import Caller
 from shared.inference.operations import RESPONSES, STORED_RESPONSES
 from shared.inference.request import InferenceRequest, Pin
-from shared.responses.labels import PREFIX, ResponseLabels
-from shared.signed_ids import SignedIds, no_such_id
-
-_PREVIOUS = "previous_response_id"
+from shared.responses.ids import InJob, Kept, ResponseIds
+from shared.responses.labels import ResponseLabels
+from shared.responses.previous import PREVIOUS, PreviousResponses
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +23,32 @@ class Action:
 class Responses:
     """Prepares the pipeline's requests."""
 
-    def __init__(self, ids: SignedIds) -> None:
+    def __init__(self, ids: ResponseIds, previous: PreviousResponses) -> None:
         self._ids = ids
+        self._previous = previous
+
+    async def find(self, id: str, project: str) -> Kept | InJob:
+        """Who has the response that the caller calls `id`. Raises `NotFound` where it is not the project's own."""
+        return await self._ids.read(id, project)
 
     async def create(self, request: InferenceRequest) -> InferenceRequest:
         """A checked request for a new response, as the pipeline can run it.
 
-        Raises `NotFound` for a `previous_response_id` that is not the caller's own, and `ProviderUnavailable`
+        Raises what `PreviousResponses.find` raises about a `previous_response_id`, and `ProviderUnavailable`
         without the key that signs: then no provider is asked for what could not be named.
         """
         signer = await self._ids.signer()
         project = request.caller.project
-        ours = request.body.get(_PREVIOUS)
-        if ours is None:
+        pinned = await self._previous.pinned(request)
+        if pinned.pin is None:
             return replace(request, labels=ResponseLabels(signer, project))
-        model, theirs = await self._held(ours, project, _PREVIOUS)
-        return replace(
-            request,
-            body={**request.body, _PREVIOUS: theirs},
-            pin=Pin(model, ours, _PREVIOUS),
-            labels=ResponseLabels(signer, project, {(model, theirs): ours}),
-        )
+        known = {(pinned.pin.model, pinned.body[PREVIOUS]): pinned.pin.id}
+        return replace(pinned, labels=ResponseLabels(signer, project, known))
 
     async def about(
         self,
         id: str,
+        kept: Kept,
         action: Action,
         caller: Caller,
         request_id: str,
@@ -56,10 +56,9 @@ class Responses:
         query: tuple[tuple[str, str], ...] = (),
         streamed: bool = False,
     ) -> InferenceRequest:
-        """A request about a stored response. Raises `NotFound` where `id` is not the caller's own."""
-        model, theirs = await self._held(id, caller.project, None)
+        """A request about what a provider keeps, and the client calls `id`."""
         signer = await self._ids.signer()
-        path = f"{RESPONSES.path}/{quote(theirs, safe='')}"
+        path = f"{RESPONSES.path}/{quote(kept.id, safe='')}"
         return InferenceRequest(
             operation=replace(
                 STORED_RESPONSES,
@@ -73,13 +72,6 @@ class Responses:
             streamed=streamed,
             headers=headers,
             query=query,
-            pin=Pin(model, id),
-            labels=ResponseLabels(signer, caller.project, {(model, theirs): id}),
+            pin=Pin(kept.model, id),
+            labels=ResponseLabels(signer, caller.project, {(kept.model, kept.id): id}),
         )
-
-    async def _held(self, id: str, project: str, param: str | None) -> tuple[str, str]:
-        """(catalog's id of the deployment, the provider's id) of a response."""
-        parts = await self._ids.verify(PREFIX, id, project, param=param)
-        if len(parts) != 2:
-            raise no_such_id(id, param)
-        return parts[0], parts[1]

@@ -10,6 +10,7 @@ from shared.providers.demo.operation import Question
 from shared.providers.demo.shelf import Shelf
 from shared.responses.bridge import Bridge
 from shared.responses.chat import chat_request
+from shared.responses.items import input_items
 from shared.responses.writer import new_id, response_head
 
 _FIELDS = (
@@ -61,7 +62,7 @@ class Response:
             told.append(event)
             yield event
         if self._body.get("store") is not False:
-            self._shelf.keep(self._bridge.response, own_items(self._body), told)
+            self._shelf.keep(self._bridge.response, input_items(self._body, new_id), told)
 
     def _events(self) -> Iterator[Json]:
         yield from self._bridge.begin()
@@ -81,25 +82,6 @@ class Response:
                 code="previous_response_not_found",
             )
         return items
-
-
-def own_items(body: Json) -> list[Json]:
-    """The items of a request's `input`, each with an id, as they are listed afterwards."""
-    given = body.get("input")
-    if given is None:
-        return []
-    if isinstance(given, str):
-        given = [{"role": "user", "content": given}]
-    items: list[Json] = []
-    for item in given:
-        kind = item.get("type") or "message"
-        content = item.get("content")
-        if kind == "message" and isinstance(content, str):
-            part = "output_text" if item.get("role") == "assistant" else "input_text"
-            item = {**item, "content": [{"type": part, "text": content}]}
-        id = item.get("id") or new_id("msg_" if kind == "message" else "item_")
-        items.append({**item, "id": id, "type": kind})
-    return items
 
 
 def _renamed(error: ProviderRefusal) -> ProviderRefusal:

@@ -10,13 +10,11 @@ import orjson
 from shared import Json
 from shared.errors import ProviderRefusal
 from shared.providers.calls import Call
-from shared.providers.demo.fields import refusal
+from shared.responses.items import page_of_items, whole_number
 
 MAX_RESPONSES = 1000
 MAX_BYTES = 64 * 1024 * 1024
 """What all that is kept may take as JSON; the oldest goes first."""
-DEFAULT_LIMIT = 20
-MAX_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +66,10 @@ class Shelf:
         return items
 
     def answer(self, call: Call) -> Json:
-        """What a call about a stored response gets. Raises `ProviderRefusal`."""
+        """What a call about a stored response gets. Raises `ProviderRefusal` and `InvalidValue`."""
         id, kept, action = self._found(call)
         if action == "input_items":
-            return _listed(orjson.loads(kept.items), dict(call.query))
+            return page_of_items(orjson.loads(kept.items), dict(call.query))
         if call.method == "DELETE":
             self._drop(id)
             return {"id": id, "object": "response", "deleted": True}
@@ -82,7 +80,7 @@ class Shelf:
     def events(self, call: Call) -> Iterator[Json]:
         """The events of a stored response once more, after number `starting_after`."""
         _, kept, _ = self._found(call)
-        after = _number(dict(call.query), "starting_after", -1)
+        after = whole_number(dict(call.query), "starting_after", -1)
         for event in orjson.loads(kept.events):
             if event["sequence_number"] > after:
                 yield event
@@ -96,36 +94,3 @@ class Shelf:
 
     def _drop(self, id: str) -> None:
         self._size -= self._kept.pop(id).size
-
-
-def _listed(items: list[Json], query: dict[str, str]) -> Json:
-    """One page of items; the last comes first unless `order` is `asc`."""
-    if query.get("order", "desc") not in ("asc", "desc"):
-        raise refusal("'order' must be asc or desc.", "order")
-    if query.get("order", "desc") == "desc":
-        items = items[::-1]
-    ids = [item["id"] for item in items]
-    if query.get("after"):
-        if query["after"] not in ids:
-            raise refusal("'after' names no item of this response.", "after")
-        items = items[ids.index(query["after"]) + 1 :]
-    limit = _number(query, "limit", DEFAULT_LIMIT)
-    if not 1 <= limit <= MAX_LIMIT:
-        raise refusal(f"'limit' must be a whole number from 1 to {MAX_LIMIT}.", "limit")
-    page = items[:limit]
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": len(items) > limit,
-    }
-
-
-def _number(query: dict[str, str], name: str, default: int) -> int:
-    text = query.get(name, "")
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise refusal(f"'{name}' must be a whole number.", name)
-    return int(text)
