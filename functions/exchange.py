@@ -48,10 +48,11 @@ class Exchange:
         """A part of the path, wholly decoded; empty where it is absent."""
         return with_slashes(self.raw_path_param(name))
 
-    async def body(self) -> bytes:
-        """The whole body. Raises `RequestTooLarge`, without reading further, and `ClientGone`."""
+    async def body(self, limit: int | None = None) -> bytes:
+        """The whole body, of `limit` bytes or what the settings allow. Raises `RequestTooLarge`, `ClientGone`."""
         if self._body is None:
-            self._body = await self._read_body(self.services.settings.max_json_bytes)
+            most = self.services.settings.max_json_bytes
+            self._body = await self._read_body(most if limit is None else min(limit, most))
         return self._body
 
     async def _read_body(self, limit: int) -> bytes:
@@ -88,9 +89,9 @@ class Exchange:
             raise _too_large(limit)
         return part, message.get("more_body", False)
 
-    async def json_object(self) -> Json:
-        """The body as a JSON object. Raises `InvalidJson`."""
-        body = await self.body()
+    async def json_object(self, limit: int | None = None) -> Json:
+        """The body as a JSON object. Raises `InvalidJson`, and what `body` raises."""
+        body = await self.body(limit)
         try:
             content = orjson.loads(body)
         except orjson.JSONDecodeError:

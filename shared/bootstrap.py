@@ -21,7 +21,9 @@ from shared.inference.pipeline import Inference
 from shared.inference.record import Ledger
 from shared.jobs.job import Queue
 from shared.jobs.payloads import Payloads
+from shared.jobs.service import Jobs
 from shared.jobs.store import JobStore
+from shared.jobs.submission import Submissions
 from shared.jobs.wakeups import Wakeups
 from shared.ports import Clock, DocumentStore, EventPublisher, SecretStore, TokenSource
 from shared.providers.demo import DemoProvider
@@ -94,6 +96,8 @@ def build_services(
     wakeups = Wakeups(
         publisher, {Queue.PRIORITY: settings.priority_jobs_hub, Queue.NORMAL: settings.jobs_hub}
     )
+    submissions = Submissions(inference, job_store, payloads, wakeups, clock, settings.local)
+    jobs = Jobs(submissions, job_store, payloads, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -121,10 +125,13 @@ def build_services(
         payloads=payloads,
         publisher=publisher,
         wakeups=wakeups,
+        submissions=submissions,
+        jobs=jobs,
         live=Live(inference, upstream, Sessions(clock)),
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,
         closing=(
+            jobs.close,
             usage.close,
             health.close,
             keys.close,

@@ -15,7 +15,9 @@ from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.jobs.payloads import Payloads
+from shared.jobs.service import Jobs
 from shared.jobs.store import JobStore
+from shared.jobs.submission import Submissions
 from shared.jobs.wakeups import Wakeups
 from shared.openapi.declared import Declared
 from shared.ports import Clock, DocumentStore, EventPublisher
@@ -57,6 +59,8 @@ class Services:
     payloads: Payloads
     publisher: EventPublisher
     wakeups: Wakeups
+    submissions: Submissions
+    jobs: Jobs
     responses: Responses
     background: BackgroundResponses
     preparation: Callable[[], Awaitable[None]]

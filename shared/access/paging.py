@@ -8,13 +8,13 @@ from shared.errors import InvalidValue, UnsupportedParameter
 LARGEST_PAGE = 1000
 
 
-def page_limit(query: Mapping[str, str], default: int = 100) -> int:
-    """`limit` of a query string. Raises `InvalidValue` unless it is a whole number from 1 to 1,000."""
+def page_limit(query: Mapping[str, str], default: int = 100, largest: int = LARGEST_PAGE) -> int:
+    """`limit` of a query string. Raises `InvalidValue` unless it is a whole number from 1 to `largest`."""
     text = query.get("limit", "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= LARGEST_PAGE):
-        raise InvalidValue(f"'limit' must be a whole number from 1 to {LARGEST_PAGE}.", param="limit")
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= largest):
+        raise InvalidValue(f"'limit' must be a whole number from 1 to {largest}.", param="limit")
     return int(text)
 
 

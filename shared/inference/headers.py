@@ -12,17 +12,28 @@ MAX_NAME_SHOWN = 64
 
 def answer_headers(record: CallRecord, upstream: Mapping[str, str]) -> dict[str, str]:
     """The headers of a routed answer: which model answered, after how many tries, at what cost."""
-    headers = dict(upstream)
     model = record.model
-    if model is not None:
-        headers["x-llmproxy-model"] = _header_text(model.id)
-        headers["x-llmproxy-provider"] = model.provider
-    headers["x-llmproxy-attempts"] = str(record.attempts)
-    headers["x-llmproxy-cache"] = "off"
-    if record.cost is not None and not record.request.streamed:
-        headers["x-llmproxy-cost-usd"] = f"{record.cost:.10f}".rstrip("0").rstrip(".")
+    id, provider = (model.id, model.provider) if model is not None else (None, None)
+    cost = None if record.request.streamed else record.cost
+    headers = {**upstream, **routed_headers(id, provider, record.attempts, cost)}
     if record.dropped:
         headers["x-llmproxy-dropped-params"] = _header_names(record.dropped)
+    return headers
+
+
+def routed_headers(
+    model: str | None, provider: str | None, attempts: int, cost: float | None
+) -> dict[str, str]:
+    """What every routed answer says, a job's later one too. `cost` is in US dollars."""
+    headers: dict[str, str] = {}
+    if model is not None:
+        headers["x-llmproxy-model"] = _header_text(model)
+    if provider is not None:
+        headers["x-llmproxy-provider"] = provider
+    headers["x-llmproxy-attempts"] = str(attempts)
+    headers["x-llmproxy-cache"] = "off"
+    if cost is not None:
+        headers["x-llmproxy-cost-usd"] = f"{cost:.10f}".rstrip("0").rstrip(".")
     return headers
 
 

@@ -144,6 +144,11 @@ class Job:
         return Queue.of(self.options.priority)
 
     @property
+    def sort_key(self) -> str:
+        """Orders jobs by when they were submitted."""
+        return moment_key(self.created_at, self.id)
+
+    @property
     def sweep_at(self) -> float | None:
         """When the sweeper must look at it next; None once everything is done."""
         if self.status is Status.QUEUED:
@@ -168,7 +173,7 @@ class Job:
                 continue
             body[item.name] = _plain(value)
         body["id"], body["status"], body["queue"] = self.id, str(self.status), str(self.queue)
-        body["sort_key"] = moment_key(self.created_at, self.id)
+        body["sort_key"] = self.sort_key
         body["listed_until"] = self._listed_until()
         sweep_at = self.sweep_at
         if sweep_at is not None:

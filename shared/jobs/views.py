@@ -1,13 +1,21 @@
 """A job as its client sees it."""
 
+import math
 from urllib.parse import quote
 
 from shared import Json
 from shared.clock import iso
-from shared.jobs.job import Job, JobFailure
+from shared.jobs.job import Job, JobFailure, Status
 
 COLLECTION = "/v1/async/chat/completions"
 RESPONSES = "/v1/responses"
+_MESSAGES = {
+    Status.QUEUED: "The job is queued.",
+    Status.PROCESSING: "The job was submitted before, and runs.",
+    Status.COMPLETED: "The job was submitted before, and is completed.",
+    Status.FAILED: "The job was submitted before, and failed.",
+    Status.CANCELLED: "The job was submitted before, and was cancelled.",
+}
 
 
 def job_data(job: Job) -> Json:
@@ -48,6 +56,32 @@ def job_data(job: Job) -> Json:
     }
 
 
+def submitted_data(job: Job, estimate: float | None) -> Json:
+    """The answer to a submission. `estimate` is when it may be done, in seconds since 1970."""
+    return {
+        "id": job.public_id or job.id,
+        "object": "job",
+        "execution_id": job.public_id or job.id,
+        "request_id": job.public_id or job.id,
+        "status": str(job.status),
+        "priority": job.options.priority,
+        "message": _MESSAGES[job.status],
+        "created_at": iso(job.created_at),
+        "submitted_at": iso(job.created_at),
+        "estimated_completion_time": _moment(estimate),
+        "status_endpoint": status_path(job),
+        "result_endpoint": result_path(job),
+    }
+
+
+def retry_after(job: Job, now: float) -> int:
+    """Seconds after which it is worth asking again: longer the longer it has been waited for, 1 to 30."""
+    again = _next_attempt(job)
+    waited = max(0.0, now - job.created_at) / 4
+    left = max(0.0, again - now) if again is not None else 0.0
+    return max(1, min(30, math.ceil(max(waited, left))))
+
+
 def failure_data(failure: JobFailure | None) -> Json | None:
     if failure is None:
         return None
@@ -55,14 +89,14 @@ def failure_data(failure: JobFailure | None) -> Json | None:
 
 
 def status_path(job: Job) -> str:
-    return _path(job) if job.public_id else f"{_path(job)}/status"
+    return job_path(job) if job.public_id else f"{job_path(job)}/status"
 
 
 def result_path(job: Job) -> str:
-    return _path(job) if job.public_id else f"{_path(job)}/result"
+    return job_path(job) if job.public_id else f"{job_path(job)}/result"
 
 
-def _path(job: Job) -> str:
+def job_path(job: Job) -> str:
     collection = RESPONSES if job.public_id else COLLECTION
     return f"{collection}/{quote(job.public_id or job.id, safe='')}"
 
