@@ -228,7 +228,7 @@ class Jobs:
         except StoreUnavailable as error:
             log_event(_logger, logging.WARNING, "job_not_settled", document=held.job.id, message=str(error))
         except Exception as error:
-            log_failure(_logger, "job_failed", error, document=held.job.id)
+            log_failure(_logger, "job_not_settled", error, document=held.job.id)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
