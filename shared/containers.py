@@ -60,6 +60,8 @@ JOBS = Container(
         ("project", "operation", "status", "sort_key"),
         ("queue", "ready_key"),
         ("sweep_key",),
+        ("wake_key",),
+        ("notice_key",),
         ("sort_key",),
         ("ended_key",),
         ("status",),

@@ -150,15 +150,24 @@ class Job:
 
     @property
     def sweep_at(self) -> float | None:
-        """When the sweeper must look at it next; None once everything is done."""
+        """When the sweeper must see to its state or its charge; None while there is nothing to see to."""
         if self.status is Status.QUEUED:
-            due = self.wake_at
-            return due if self.deadline is None else min(due, self.deadline)
+            return self.deadline
         if self.status is Status.PROCESSING:
             return self.lease_until
-        if self.settled:
+        return None if self.settled or (self.charged and self.notices) else self.wake_at
+
+    @property
+    def event_at(self) -> float | None:
+        """When its event is published again; None unless it is queued."""
+        return self.wake_at if self.status is Status.QUEUED else None
+
+    @property
+    def notice_at(self) -> float | None:
+        """When the sweeper sends a webhook; until the charge is made, whoever makes it sends them as well."""
+        if not self.notices or (self.status.final and not self.charged):
             return None
-        return self.wake_at
+        return min(notice.next_at for notice in self.notices)
 
     def gone(self, now: float) -> bool:
         """Whether it is no more to be seen by anyone."""
@@ -175,9 +184,13 @@ class Job:
         body["id"], body["status"], body["queue"] = self.id, str(self.status), str(self.queue)
         body["sort_key"] = self.sort_key
         body["listed_until"] = self._listed_until()
-        sweep_at = self.sweep_at
-        if sweep_at is not None:
-            body["sweep_key"] = moment_key(sweep_at, self.id)
+        for name, time in (
+            ("sweep_key", self.sweep_at),
+            ("wake_key", self.event_at),
+            ("notice_key", self.notice_at),
+        ):
+            if time is not None:
+                body[name] = moment_key(time, self.id)
         if self.status is Status.QUEUED:
             body["ready_key"] = moment_key(max(self.created_at, self.next_attempt_at), self.id)
         if self.completed_at is not None:

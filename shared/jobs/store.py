@@ -113,10 +113,29 @@ class JobStore:
         where = (Where("queue", "=", str(queue)), Where("ready_key", "<=", _until(now)))
         return await self._query(Query(where, order_by="ready_key", limit=limit))
 
-    async def to_sweep(self, now: float, limit: int, after: str | None = None) -> list[Held]:
-        """Jobs that the sweeper must look at, the longest overdue first."""
-        where = (Where("sweep_key", "<=", _until(now)),)
-        return await self._query(Query(where, order_by="sweep_key", limit=limit, after=after))
+    async def to_sweep(self, now: float, limit: int) -> list[Held]:
+        """Jobs whose state or charge the sweeper must see to, the longest overdue first."""
+        return await self._up_to("sweep_key", _until(now), limit)
+
+    async def to_wake(self, now: float, limit: int) -> list[Held]:
+        """Queued jobs whose event is to be published again, the longest overdue first."""
+        return await self._up_to("wake_key", _until(now), limit)
+
+    async def to_notify(self, now: float, limit: int) -> list[Held]:
+        """Jobs that have a webhook to be sent, the longest overdue first."""
+        return await self._up_to("notice_key", _until(now), limit)
+
+    async def created(self, until: float, limit: int, after: str | None) -> list[Held]:
+        """Jobs made up to a moment, the oldest first. `after` is the `sort_key` of the last one seen."""
+        return await self._up_to("sort_key", _until(until), limit, after)
+
+    async def ended(self, until: float, limit: int, after: str | None) -> list[Held]:
+        """Jobs that ended up to a moment, the oldest first. `after` is the `ended_key` of the last one seen."""
+        return await self._up_to("ended_key", _until(until), limit, after)
+
+    async def in_state(self, status: Status, limit: int) -> list[Held]:
+        """Some of the jobs that are in this state now."""
+        return await self._query(Query((Where("status", "=", str(status)),), limit=limit))
 
     async def of_project(
         self, project: str, operation: str, now: str, limit: int, status: Status | None, after: str | None
@@ -131,6 +150,9 @@ class JobStore:
             where.append(Where("status", "=", str(status)))
         query = Query(tuple(where), order_by="sort_key", descending=True, limit=limit, after=after)
         return await self._query(query)
+
+    async def _up_to(self, key: str, until: str, limit: int, after: str | None = None) -> list[Held]:
+        return await self._query(Query((Where(key, "<=", until),), order_by=key, limit=limit, after=after))
 
     async def _query(self, query: Query) -> list[Held]:
         return [_held(stored) for stored in await self._store.query(JOBS, query)]

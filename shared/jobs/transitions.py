@@ -196,7 +196,17 @@ def charged(job: Job, figures: Figures) -> Job:
     """The usage record is there; `figures` are what it holds."""
     if not job.status.final:
         raise Refused(job)
-    return replace(_with_figures(job, figures), charged=True)
+    return replace(_known(job, figures), charged=True)
+
+
+def charge_open_until(job: Job) -> float | None:
+    """Until when the charge of a cancelled job is its holder's to make; None where anyone may."""
+    return job.lease_until if job.status is Status.CANCELLED and job.lease_id is not None else None
+
+
+def kept(job: Job, until: float) -> Job:
+    """What was submitted stays in the store that long."""
+    return replace(job, request_kept_until=max(until, job.request_kept_until))
 
 
 def notified(job: Job, outcomes: Sequence[tuple[str, Notice | None]]) -> Job:
@@ -210,11 +220,10 @@ def settled(job: Job, now: float) -> Job:
     """After the end: what is still to be done decides when the sweeper looks again."""
     if not job.status.final:
         raise Refused(job)
+    due = [notice.next_at for notice in job.notices]
     if not job.charged:
-        return replace(job, wake_at=max(job.wake_at, now + SETTLING))
-    if job.notices:
-        return replace(job, wake_at=min(notice.next_at for notice in job.notices))
-    return replace(job, settled=True)
+        due.append(max(now + SETTLING, charge_open_until(job) or now))
+    return replace(job, wake_at=min(due)) if due else replace(job, settled=True)
 
 
 def _require_holder(job: Job, lease: str) -> None:
@@ -229,6 +238,10 @@ def _released(job: Job, step: str) -> Job:
 def _with_figures(job: Job, figures: Figures) -> Job:
     if figures.model_used is None and figures.usage is None and not figures.attempts:
         return job
+    return _known(job, figures)
+
+
+def _known(job: Job, figures: Figures) -> Job:
     return replace(
         job,
         model_used=figures.model_used,

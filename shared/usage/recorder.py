@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from shared import Json
 from shared.containers import COUNTERS, DAY_SECONDS, USAGE
-from shared.errors import StoreError, StoreThrottled, StoreUnavailable
+from shared.errors import DocumentExists, StoreError, StoreThrottled, StoreUnavailable
 from shared.ports import Clock, DocumentStore
 from shared.usage.records import UsageRecord
 from shared.usage.rollups import RollUp, RollUps
@@ -22,6 +22,7 @@ _TURN = 3
 """Records that are prepared before the calls that run get their turn on the event loop."""
 _LONGEST_PAUSE = 30.0
 _LAST_FLUSH = 5.0
+_CREATIONS = 3
 _arrival = attrgetter("number")
 
 _log = logging.getLogger("llmproxy.usage")
@@ -82,6 +83,31 @@ class UsageRecorder:
             self._wake()
         except Exception:
             _log.exception("a usage record is lost")
+
+    async def record_once(self, record: UsageRecord) -> Json:
+        """Writes a record that has an id and a time of its own, unless there is one with this id already.
+
+        Returns the document that is there now, whoever made it. Its sums are added only by who made it, as those of
+        other records are. Raises `StoreUnavailable`: then it may be written, and to try again is safe.
+        """
+        if record.id is None or record.time is None:
+            raise ValueError("a record that is written once has an id and a time")
+        # The number tells our own write, whose answer was lost, from one that another process made before.
+        sort_key = f"{int(record.time * 1000):013d}-{record.id}-{self._mark}{next(self._numbers):08x}"
+        document = record.document(record.id, sort_key, record.time)
+        for _ in range(_CREATIONS):
+            try:
+                await self._store.create(USAGE, document, time_to_live=self._time_to_live)
+            except DocumentExists:
+                found = await self._store.get(USAGE, record.id, document["partition"])
+                if found is None:
+                    continue
+                if found.body.get("sort_key") != sort_key:
+                    return found.body
+            self._owe(await _sums([document]))
+            self._wake()
+            return document
+        raise StoreUnavailable("a usage record comes and goes")
 
     async def flush(self) -> bool:
         """Writes what waits. Returns whether all of it is written."""

@@ -44,6 +44,20 @@ class Usage:
         return record
 
 
+def recorded_usage(record: Mapping[str, Any]) -> Usage:
+    """What `Usage.record` made, read back."""
+    return Usage(
+        prompt=record.get("prompt_tokens", 0),
+        completion=record.get("completion_tokens", 0),
+        cached=record.get("cached_tokens", 0),
+        reasoning=record.get("reasoning_tokens", 0),
+        estimated=record.get("estimated", False),
+        images=record.get("images", 0),
+        seconds=record.get("seconds", 0.0),
+        characters=record.get("characters", 0),
+    )
+
+
 def read_usage(reported: Any) -> Usage | None:
     """A provider's `usage` object, in the words of chat completions or of responses; None if it is neither.
 

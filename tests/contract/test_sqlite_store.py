@@ -269,6 +269,8 @@ def test_each_declared_index_is_read_in_its_order(
             ("queue", "ready_key"),
         ),
         (Query((Where("sweep_key", "<=", "2030"),), "sweep_key", after="x"), ("sweep_key",)),
+        (Query((Where("wake_key", "<=", "2030"),), "wake_key"), ("wake_key",)),
+        (Query((Where("notice_key", "<=", "2030"),), "notice_key"), ("notice_key",)),
         (Query((Where("sort_key", ">", "2030"),), "sort_key"), ("sort_key",)),
         (Query((Where("ended_key", ">", "2030"),), "ended_key"), ("ended_key",)),
         (Query((Where("status", "=", "processing"),), after="x"), ("status",)),
