@@ -1,0 +1,221 @@
+"""Handles batches of events: each on its own, the urgent first, and free slots take what waits in the store."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from shared.errors import StoreUnavailable
+from shared.jobs.job import Queue
+from shared.jobs.messages import Cancel, Direct, Malformed, Message, Received, Wake, read_message
+from shared.jobs.store import Held, JobStore
+from shared.jobs.worker import Worker
+from shared.ports import Clock
+from shared.telemetry.logging import log_event, log_failure
+
+LONGEST_INVOCATION = 65 * 60.0
+"""Seconds in which a batch ends: a host kills a function, and all that it does, some minutes later."""
+POLL = 0.5
+"""Seconds between looks into the store for what free slots could take."""
+SOON = 0.05
+"""Seconds between two looks while few slots are free, so that not every job that ends costs a query."""
+LONG = 10.0
+"""Seconds after which a job that runs counts as long: while one holds its partition, others go on being taken."""
+
+_logger = logging.getLogger("llmproxy.jobs")
+
+
+class NotRecorded(Exception):
+    """The store could not be reached: the whole batch is to be delivered again. What was done of it stands."""
+
+
+class MessageHandler(Protocol):
+    """What becomes of messages that are no wake-ups. Each method raises `StoreUnavailable`."""
+
+    async def accept(self, message: Direct) -> Held | None: ...
+
+    async def cancel(self, message: Cancel) -> object: ...
+
+    async def bury(self, message: Malformed) -> object: ...
+
+
+class Consumer:
+    """The batches of one process share its slots. `concurrency` is how many jobs run at once."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        jobs: JobStore,
+        intake: MessageHandler,
+        clock: Clock,
+        *,
+        namespace: str,
+        concurrency: int,
+        poll: float = POLL,
+    ) -> None:
+        self._worker = worker
+        self._jobs = jobs
+        self._intake = intake
+        self._clock = clock
+        self._namespace = namespace
+        self._poll = poll
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._free = concurrency
+        self._looked: dict[Queue, float] = {}
+        self._running: set[str] = set()
+        self._looking: set[Queue] = set()
+        self._loose: set[asyncio.Task[None]] = set()
+
+    async def consume(self, queue: Queue, events: Sequence[Received]) -> None:
+        """Handles one batch. Raises `NotRecorded` once all are handled, if the store failed for one."""
+        batch = _Batch(self._clock.time() + LONGEST_INVOCATION)
+        messages = [read_message(event, self._namespace) for event in events]
+        for message in sorted(messages, key=lambda message: message.priority):
+            batch.add_own(self._handle(message, batch.end_by))
+        try:
+            while batch.running:
+                await asyncio.wait(batch.running, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+                if batch.goes_on():
+                    await self._fill(queue, batch.end_by, batch.add_extra)
+        finally:
+            await batch.cancel()
+        if batch.unrecorded:
+            raise NotRecorded("The store could not be reached.")
+
+    async def run_due(self) -> None:
+        """Starts due jobs of both queues in free slots, and does not wait for them: where no events come."""
+        end_by = self._clock.time() + LONGEST_INVOCATION
+
+        def add(work: Awaitable[None]) -> None:
+            task = asyncio.ensure_future(_quietly(work))
+            self._loose.add(task)
+            task.add_done_callback(self._loose.discard)
+
+        for queue in (Queue.PRIORITY, Queue.NORMAL):
+            await self._fill(queue, end_by, add)
+
+    async def close(self) -> None:
+        """Ends what `run_due` has started. Those jobs are taken back when their leases run out."""
+        for task in self._loose:
+            task.cancel()
+        await asyncio.gather(*self._loose, return_exceptions=True)
+
+    async def _handle(self, message: Message, end_by: float) -> None:
+        if isinstance(message, Malformed):
+            await self._intake.bury(message)
+        elif isinstance(message, Cancel):
+            await self._intake.cancel(message)
+        elif isinstance(message, Direct):
+            held = await self._intake.accept(message)
+            if held is not None:
+                await self._run(held, end_by)
+        else:
+            await self._wake(message, end_by)
+
+    async def _wake(self, message: Wake, end_by: float) -> None:
+        held = await self._jobs.get(message.id)
+        if held is None or held.job.project != message.project:
+            # Its document is gone by now, or someone who may send to the hub made the event up.
+            log_event(_logger, logging.INFO, "job_unknown", document=message.id, project=message.project)
+        else:
+            await self._run(held, end_by)
+
+    async def _fill(self, queue: Queue, end_by: float, add: Callable[[Awaitable[None]], None]) -> None:
+        """Takes the oldest due jobs into free slots. One look at a time for each queue is enough."""
+        now = asyncio.get_running_loop().time()
+        if self._free <= 0 or queue in self._looking:
+            return
+        if self._free < self._concurrency // 4 and now - self._looked.get(queue, 0.0) < SOON:
+            return
+        self._looking.add(queue)
+        try:
+            found = await self._jobs.due(queue, self._clock.time(), 2 * self._free)
+        except StoreUnavailable:
+            return
+        finally:
+            self._looking.discard(queue)
+            self._looked[queue] = asyncio.get_running_loop().time()
+        waiting = [held for held in found if held.job.id not in self._running]
+        for held in waiting[: max(0, self._free)]:
+            add(self._run(held, end_by))
+
+    async def _run(self, held: Held, end_by: float) -> None:
+        """Runs the job in a slot, if it still waits when there is one."""
+        id = held.job.id
+        if id in self._running or not self._worker.takes(held.job, end_by):
+            return
+        self._running.add(id)
+        self._free -= 1
+        try:
+            waits = self._slots.locked()
+            async with self._slots:
+                found = await self._jobs.get(id) if waits else held
+                if found is not None and self._worker.takes(found.job, end_by):
+                    await self._worker.run(found)
+        finally:
+            self._running.discard(id)
+            self._free += 1
+
+
+class _Batch:
+    """The tasks of one invocation: those of its own events, and those that were taken from the store meanwhile."""
+
+    def __init__(self, end_by: float) -> None:
+        self.end_by = end_by
+        self.unrecorded = False
+        self._own: set[asyncio.Task[None]] = set()
+        self._all: dict[asyncio.Task[None], float] = {}
+
+    @property
+    def running(self) -> list[asyncio.Task[None]]:
+        return list(self._all)
+
+    def add_own(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._noting(work))
+        self._own.add(task)
+        self._add(task)
+
+    def add_extra(self, work: Awaitable[None]) -> None:
+        self._add(asyncio.ensure_future(_quietly(work)))
+
+    def goes_on(self) -> bool:
+        """Whether more may be taken: while the batch's own run, or a long one keeps the partition waiting."""
+        if self._own:
+            return True
+        now = asyncio.get_running_loop().time()
+        return any(now - started > LONG for started in self._all.values())
+
+    async def cancel(self) -> None:
+        """Ends what still runs, when the host ends the invocation."""
+        tasks = self.running
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _noting(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except StoreUnavailable:
+            self.unrecorded = True
+        except Exception as error:
+            # No event may hold up the others of its partition.
+            log_failure(_logger, "job_failed", error)
+
+    def _add(self, task: asyncio.Task[None]) -> None:
+        self._all[task] = asyncio.get_running_loop().time()
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._own.discard(task)
+        del self._all[task]
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    """For jobs taken from the store: they lie there, so nothing is lost with them."""
+    try:
+        await work
+    except StoreUnavailable:
+        log_event(_logger, logging.WARNING, "store_unavailable")
+    except Exception as error:
+        log_failure(_logger, "job_failed", error)
