@@ -6,6 +6,7 @@ import azure.functions as func
 from azure.functions.decorators.function_app import Function
 
 from functions import (
+    async_chat,
     azure_flavour,
     chat_completions,
     completions,
@@ -29,6 +30,7 @@ from shared.services import Services
 BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     chat_completions.blueprint,
     completions.blueprint,
+    async_chat.blueprint,
     responses.blueprint,
     embeddings.blueprint,
     moderations.blueprint,

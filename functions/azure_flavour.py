@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import azure.functions as func
 
+from functions.async_chat import answer_async, answer_jobs, async_methods, job_methods
 from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import answer
@@ -43,6 +44,8 @@ _OPERATIONS: dict[str, Operation] = {
         TRANSLATIONS,
     )
 }
+
+_JOBS = f"{CHAT_COMPLETIONS.path}/async"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,11 @@ def find_target(rest: str) -> Target | None:
         return Target(("POST",) if tail else ("GET",), lambda exchange: answer_realtime(exchange, tail))
     if rest == "realtimeapi/sessions":
         return Target(("POST",), lambda exchange: answer_realtime(exchange, "sessions"))
+    if head == "async":
+        return Target(tuple(async_methods(tail)), lambda exchange: answer_async(exchange, tail))
+    if rest == _JOBS or rest.startswith(f"{_JOBS}/"):
+        below = rest.removeprefix(_JOBS)
+        return Target(tuple(job_methods(below)), lambda exchange: answer_jobs(exchange, below))
     if head == "models":
         return Target(("GET", "HEAD"), lambda exchange: show_models(exchange, with_slashes(tail)))
     return _operation(rest, None)

@@ -9,7 +9,18 @@ from shared.openapi.declared import Access, Declared
 from shared.openapi.endpoint import EVENTS, Answer, Endpoint, Example, in_path
 from shared.openapi.failures import ERROR_SCHEMAS, error_codes, error_responses, response_name
 
-PARTS = ("chat", "responses", "embeddings", "images", "audio", "realtime", "models", "manage", "service")
+PARTS = (
+    "chat",
+    "jobs",
+    "responses",
+    "embeddings",
+    "images",
+    "audio",
+    "realtime",
+    "models",
+    "manage",
+    "service",
+)
 """The modules beside this one that describe endpoints, in the order of the document."""
 
 AzureMethods = Callable[[str], tuple[str, ...]]
