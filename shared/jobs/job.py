@@ -149,25 +149,27 @@ class Job:
         return moment_key(self.created_at, self.id)
 
     @property
-    def sweep_at(self) -> float | None:
-        """When the sweeper must see to its state or its charge; None while there is nothing to see to."""
+    def sweep_key(self) -> str | None:
+        """Orders jobs by when the sweeper must see to their state or charge; None where there is nothing to see to."""
         if self.status is Status.QUEUED:
-            return self.deadline
-        if self.status is Status.PROCESSING:
-            return self.lease_until
-        return None if self.settled or (self.charged and self.notices) else self.wake_at
+            time = self.deadline
+        elif self.status is Status.PROCESSING:
+            time = self.lease_until
+        else:
+            time = None if self.settled or (self.charged and self.notices) else self.wake_at
+        return None if time is None else moment_key(time, self.id)
 
     @property
-    def event_at(self) -> float | None:
-        """When its event is published again; None unless it is queued."""
-        return self.wake_at if self.status is Status.QUEUED else None
+    def wake_key(self) -> str | None:
+        """Orders queued jobs by when their event is published again."""
+        return moment_key(self.wake_at, self.id) if self.status is Status.QUEUED else None
 
     @property
-    def notice_at(self) -> float | None:
-        """When the sweeper sends a webhook; until the charge is made, whoever makes it sends them as well."""
+    def notice_key(self) -> str | None:
+        """Orders jobs by when the sweeper sends a webhook. Until the charge of an ended one is made, that comes first."""
         if not self.notices or (self.status.final and not self.charged):
             return None
-        return min(notice.next_at for notice in self.notices)
+        return moment_key(min(notice.next_at for notice in self.notices), self.id)
 
     def gone(self, now: float) -> bool:
         """Whether it is no more to be seen by anyone."""
@@ -184,13 +186,10 @@ class Job:
         body["id"], body["status"], body["queue"] = self.id, str(self.status), str(self.queue)
         body["sort_key"] = self.sort_key
         body["listed_until"] = self._listed_until()
-        for name, time in (
-            ("sweep_key", self.sweep_at),
-            ("wake_key", self.event_at),
-            ("notice_key", self.notice_at),
-        ):
-            if time is not None:
-                body[name] = moment_key(time, self.id)
+        for name in ("sweep_key", "wake_key", "notice_key"):
+            key = getattr(self, name)
+            if key is not None:
+                body[name] = key
         if self.status is Status.QUEUED:
             body["ready_key"] = moment_key(max(self.created_at, self.next_attempt_at), self.id)
         if self.completed_at is not None:
@@ -201,6 +200,7 @@ class Job:
     def read(body: Json) -> "Job":
         """The job of such a document."""
         values: dict[str, Any] = {item.name: body[item.name] for item in fields(Job) if item.name in body}
+        values.setdefault("model", None)
         values["status"] = Status(body["status"])
         options = dict(body["options"])
         for name in ("webhook_events", "tags"):
