@@ -19,6 +19,9 @@ from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.inference.record import Ledger
+from shared.jobs.dead_letter_admin import DeadLetterAdmin
+from shared.jobs.dead_letters import DeadLetters
+from shared.jobs.intake import Intake
 from shared.jobs.job import Queue
 from shared.jobs.payloads import Payloads
 from shared.jobs.service import Jobs
@@ -35,8 +38,10 @@ from shared.realtime.opening import Openings
 from shared.realtime.sessions import Sessions
 from shared.realtime.upstream import RealtimeUpstream
 from shared.responses.background import BackgroundResponses
+from shared.responses.held import HeldResponses
 from shared.responses.ids import ResponseIds
 from shared.responses.previous import PreviousResponses
+from shared.responses.response_jobs import ResponseJobs
 from shared.responses.service import Responses
 from shared.secrets import PROXY_SECRETS, CachedSecrets
 from shared.services import Services
@@ -92,20 +97,37 @@ def build_services(
     upstream = RealtimeUpstream(native, HttpClient(settings.max_connections, upgrades=True))
     job_store, payloads = JobStore(store), Payloads(store)
     response_ids = ResponseIds(signed_ids)
-    previous = PreviousResponses(response_ids, job_store, clock)
+    held_responses = HeldResponses(job_store, clock)
+    previous = PreviousResponses(response_ids, held_responses)
+    responses = Responses(response_ids, previous)
+    background = BackgroundResponses(previous, payloads)
     wakeups = Wakeups(
         publisher, {Queue.PRIORITY: settings.priority_jobs_hub, Queue.NORMAL: settings.jobs_hub}
     )
     submissions = Submissions(inference, job_store, payloads, wakeups, clock, settings.local)
     jobs = Jobs(submissions, job_store, payloads, clock)
+    letters = DeadLetters(store, clock, settings.event_hubs_namespace)
     return Services(
         settings=settings,
         clock=clock,
         store=store,
         secrets=secrets,
         signed_ids=signed_ids,
-        responses=Responses(response_ids, previous),
-        background=BackgroundResponses(previous, payloads),
+        responses=responses,
+        background=background,
+        response_jobs=ResponseJobs(
+            ids=response_ids,
+            held=held_responses,
+            previous=previous,
+            responses=responses,
+            background=background,
+            submissions=submissions,
+            jobs=jobs,
+            store=job_store,
+            payloads=payloads,
+            inference=inference,
+            clock=clock,
+        ),
         catalog=catalog,
         models=ModelAdmin(
             store, catalog, audit, projects, clock, settings, status=_model_status(catalog, health)
@@ -127,6 +149,10 @@ def build_services(
         wakeups=wakeups,
         submissions=submissions,
         jobs=jobs,
+        intake=Intake(submissions, jobs, letters, store, job_store, payloads, clock, settings.local),
+        dead_letters=DeadLetterAdmin(
+            letters, publisher, audit, clock, (settings.jobs_hub, settings.priority_jobs_hub)
+        ),
         live=Live(inference, upstream, Sessions(clock)),
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,

@@ -14,6 +14,8 @@ from shared.health.book import HealthBook
 from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
+from shared.jobs.dead_letter_admin import DeadLetterAdmin
+from shared.jobs.intake import Intake
 from shared.jobs.payloads import Payloads
 from shared.jobs.service import Jobs
 from shared.jobs.store import JobStore
@@ -24,6 +26,7 @@ from shared.ports import Clock, DocumentStore, EventPublisher
 from shared.realtime.live import Live
 from shared.realtime.opening import Openings
 from shared.responses.background import BackgroundResponses
+from shared.responses.response_jobs import ResponseJobs
 from shared.responses.service import Responses
 from shared.secrets import CachedSecrets
 from shared.settings import Settings
@@ -61,8 +64,11 @@ class Services:
     wakeups: Wakeups
     submissions: Submissions
     jobs: Jobs
+    intake: Intake
+    dead_letters: DeadLetterAdmin
     responses: Responses
     background: BackgroundResponses
+    response_jobs: ResponseJobs
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()

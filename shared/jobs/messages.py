@@ -45,13 +45,14 @@ class Reason(StrEnum):
     BAD_ID = "invalid_execution_id"
     ID_TAKEN = "id_taken"
     UNKNOWN_JOB = "unknown_job"
+    FAILED = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
     """An event as a hub delivered it. `enqueued_at` is when the hub took it, in seconds since 1970.
 
-    A host may leave out where an event lay: `sequence` is None and `enqueued_at` 0 then.
+    A host may leave out where an event lies: `partition` is empty, `sequence` None and `enqueued_at` 0 then.
     """
 
     hub: str
@@ -68,11 +69,15 @@ class Received:
         return id if isinstance(id, str) and id else None
 
     def id_in(self, namespace: str) -> str:
-        """The same id at every delivery, also of what was put back more than once."""
+        """The id of a job that it is: the same at every delivery, also of what was put back more than once."""
         if self.dead_letter is not None:
             return id_of_event(namespace, DEAD_LETTER, self.dead_letter, 0, "")
-        if self.sequence is None:
-            # Nothing says where it lay: then what it holds must tell it from the others.
+        return self.place_in(namespace)
+
+    def place_in(self, namespace: str) -> str:
+        """Stands for where the event lies, in the form of a job's id."""
+        if self.sequence is None or not self.partition:
+            # Nothing says where it lies: then what it holds must tell it from the others.
             content = hashlib.sha256(self.body).hexdigest()
             return id_of_event(namespace, self.hub, self.partition, -1, f"{iso(self.enqueued_at)} {content}")
         return id_of_event(namespace, self.hub, self.partition, self.sequence, iso(self.enqueued_at))
@@ -168,7 +173,7 @@ def _given(parts: list[Json], names: tuple[str, ...]) -> list[object]:
     for part in parts:
         for name in names:
             value = part.get(name)
-            if value is not None and value not in values:
+            if value is not None and not any(_equal(value, known) for known in values):
                 values.append(value)
     return values
 
@@ -201,7 +206,14 @@ def _body(top: Json, inside: Json | None) -> tuple[Json, InvalidRequest | None]:
     for name, value in (inside or {}).items():
         if name in _ADDRESS:
             continue
-        if name in body and body[name] != value:
+        if name in body and not _equal(body[name], value):
             return body, InvalidValue(f"'{name}' is given twice, with two values.", param=name)
         body[name] = value
     return body, None
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return one == other
+    except RecursionError:  # what is nested as deep as the parser allows
+        return False
