@@ -139,6 +139,8 @@ var containers = [
       { path: '/queue/?' }
       { path: '/ready_key/?' }
       { path: '/sweep_key/?' }
+      { path: '/wake_key/?' }
+      { path: '/notice_key/?' }
       { path: '/ended_key/?' }
       { path: '/listed_until/?' }
     ]

@@ -166,7 +166,7 @@ class Job:
 
     @property
     def notice_key(self) -> str | None:
-        """Orders jobs by when the sweeper sends a webhook. Until the charge of an ended one is made, that comes first."""
+        """Orders jobs by when the sweeper sends a webhook; an ended one is charged first."""
         if not self.notices or (self.status.final and not self.charged):
             return None
         return moment_key(min(notice.next_at for notice in self.notices), self.id)

@@ -1,9 +1,5 @@
 """What follows from the end of a job: its charge, its webhooks, its last lifetimes. docs/jobs.md, 8 to 11."""
 
-import asyncio
-import logging
-from contextlib import suppress
-
 from shared.errors import StoreUnavailable
 from shared.jobs.charges import recorded_figures, usage_record
 from shared.jobs.job import Job
@@ -12,16 +8,11 @@ from shared.jobs.payloads import Payloads
 from shared.jobs.store import Held, JobMoved, JobStore, lifetime
 from shared.jobs.transitions import Figures, charge_open_until, charged, settled
 from shared.ports import Clock
-from shared.telemetry.logging import log_event, log_failure
 from shared.usage.recorder import UsageRecorder
 
 PATIENCE = 5.0
 """Seconds that the last write is tried for: what is known to be delivered should not be sent again."""
-LAST_SETTLING = 5.0
-"""Seconds that `close` waits for what runs in the background."""
 _RACES = 10
-
-_logger = logging.getLogger("llmproxy.jobs")
 
 
 class Settlement:
@@ -38,42 +29,19 @@ class Settlement:
         self._usage = usage
         self._outbox = outbox
         self._clock = clock
-        self._background: set[asyncio.Task[None]] = set()
 
-    async def settle(self, held: Held, figures: Figures | None = None) -> Held | None:
+    async def settle(self, held: Held, figures: Figures | None = None, *, send: bool = True) -> Held | None:
         """Does what is to be done now for an ended job, and sends the due webhooks of one that has not ended.
 
         `figures` are the holder's, of a job that was cancelled while it ran; without them its charge waits until its
-        lease has run out. Returns the head as it is then, or None if it is gone. Raises `StoreUnavailable` when it
-        could not be finished: the sweeper will.
+        lease has run out. Without `send` the webhooks are left to the sweeper. Returns the head as it is then, or None
+        if it is gone. Raises `StoreUnavailable` when it could not be finished: the sweeper will.
         """
         charge = await self._charge(held.job, figures)
-        tried = await self._outbox.send_due(held.job)
+        tried = await self._outbox.send_due(held.job) if send else ()
         if held.job.status.final:
             return await self._write_end(held, charge, tried)
         return await self._write_tries(held, tried)
-
-    def settle_soon(self, held: Held, figures: Figures | None = None) -> None:
-        """Settles in the background. What fails is left to the sweeper."""
-
-        async def work() -> None:
-            try:
-                await self.settle(held, figures)
-            except StoreUnavailable:
-                log_event(_logger, logging.WARNING, "job_unsettled", document=held.job.id)
-            except Exception as error:
-                log_failure(_logger, "job_failed", error, document=held.job.id)
-
-        task = asyncio.get_running_loop().create_task(work())
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def close(self) -> None:
-        """Waits a moment for what runs in the background, then leaves it to the sweeper."""
-        tasks = list(self._background)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_SETTLING):
-                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _charge(self, job: Job, figures: Figures | None) -> Figures | None:
         """What the usage record holds that is there now; None where there is none to be made yet, or no more."""

@@ -113,17 +113,23 @@ class JobStore:
         where = (Where("queue", "=", str(queue)), Where("ready_key", "<=", _until(now)))
         return await self._query(Query(where, order_by="ready_key", limit=limit))
 
-    async def to_sweep(self, now: float, limit: int) -> list[Held]:
-        """Jobs whose state or charge the sweeper must see to, the longest overdue first."""
-        return await self._up_to("sweep_key", _until(now), limit)
+    async def to_sweep(self, now: float, limit: int, after: str | None = None) -> list[Held]:
+        """Jobs whose state or charge the sweeper must see to, the longest overdue first.
+
+        `after` is the `sweep_key` of the last one seen.
+        """
+        return await self._up_to("sweep_key", _until(now), limit, after)
 
     async def to_wake(self, now: float, limit: int) -> list[Held]:
         """Queued jobs whose event is to be published again, the longest overdue first."""
         return await self._up_to("wake_key", _until(now), limit)
 
-    async def to_notify(self, now: float, limit: int) -> list[Held]:
-        """Jobs that have a webhook to be sent, the longest overdue first."""
-        return await self._up_to("notice_key", _until(now), limit)
+    async def to_notify(self, now: float, limit: int, after: str | None = None) -> list[Held]:
+        """Jobs that have a webhook to be sent, the longest overdue first.
+
+        `after` is the `notice_key` of the last one seen.
+        """
+        return await self._up_to("notice_key", _until(now), limit, after)
 
     async def created(self, until: float, limit: int, after: str | None) -> list[Held]:
         """Jobs made up to a moment, the oldest first. `after` is the `sort_key` of the last one seen."""
