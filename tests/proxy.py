@@ -16,7 +16,7 @@ from shared import Json
 from shared.bootstrap import build_services
 from shared.devhost.host import FunctionHost
 from shared.devhost.server import server
-from shared.ports import Clock, DocumentStore, SecretStore, TokenSource
+from shared.ports import Clock, DocumentStore, EventPublisher, SecretStore, TokenSource
 from shared.services import Services
 from shared.settings import Settings
 
@@ -112,6 +112,7 @@ async def running_proxy(
     store: DocumentStore | None = None,
     secret_store: SecretStore | None = None,
     tokens: TokenSource | None = None,
+    publisher: EventPublisher | None = None,
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
     """Starts the proxy on a free port and ends it. `settings` are fields of `Settings`."""
@@ -122,6 +123,7 @@ async def running_proxy(
         store=store,
         secret_store=secret_store,
         tokens=tokens,
+        publisher=publisher,
     )
     host = FunctionHost(create_app(services), services)
     # The timers have tests of their own; here a minute that begins would ask the upstreams between two steps.

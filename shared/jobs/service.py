@@ -15,6 +15,7 @@ from shared.clock import iso
 from shared.errors import AdminRequired, Conflict, InvalidValue, NotFound, ProxyError, StoreUnavailable
 from shared.inference.operations import CHAT_COMPLETIONS
 from shared.jobs import transitions
+from shared.jobs.fields import without_job_fields
 from shared.jobs.ids import JOB_ID, id_of_key, new_id
 from shared.jobs.job import Job, JobFailure, Queue, Status
 from shared.jobs.payloads import PayloadMissing, Payloads
@@ -104,11 +105,11 @@ class Jobs:
         job = (await self._found(project, id, _CHAT)).job
         with store_errors():
             try:
-                request = (await self._payloads.request(job))["body"]
                 result = await self._payloads.result(job) if job.status is Status.COMPLETED else None
             except PayloadMissing:
-                # They live as long as the job does: it is at its end.
+                # It lives as long as the job does, which is at its end.
                 raise _no_job(id) from None
+            request = without_job_fields(await self._request(job))
         messages = request.pop("messages", None)
         shown = None if result is None else orjson.Fragment(result)
         return {**job_data(job), "messages": messages, "request": request, "result": shown}
@@ -208,6 +209,14 @@ class Jobs:
         if operation is not None and held.job.operation != operation:
             raise _no_job(id)
         return held
+
+    async def _request(self, job: Job) -> Json:
+        """The body that was submitted. It may be missing: what became of the job is to be seen all the same."""
+        try:
+            body: Json = (await self._payloads.request(job))["body"]
+        except PayloadMissing:
+            return {}
+        return body
 
     async def _sort_key(self, project: str, after: str) -> str:
         held = await self._jobs.get(after) if JOB_ID.fullmatch(after) else None

@@ -140,7 +140,7 @@ SCHEMAS: Json = {
     "Job": record(
         {
             **_SHOWN,
-            "messages": listed(ref("Message")),
+            "messages": nullable(listed(ref("Message"))),
             "request": anything("The other fields of the request, without the job's own."),
             "result": any_of(ref("ChatCompletion"), {"type": "null"}),
         },
