@@ -19,15 +19,19 @@ from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.inference.record import Ledger
+from shared.jobs.consumer import Consumer
 from shared.jobs.dead_letter_admin import DeadLetterAdmin
 from shared.jobs.dead_letters import DeadLetters
 from shared.jobs.intake import Intake
 from shared.jobs.job import Queue
+from shared.jobs.outbox import Outbox
 from shared.jobs.payloads import Payloads
 from shared.jobs.service import Jobs
+from shared.jobs.settlement import Settlement
 from shared.jobs.store import JobStore
 from shared.jobs.submission import Submissions
 from shared.jobs.wakeups import Wakeups
+from shared.jobs.worker import Worker
 from shared.ports import Clock, DocumentStore, EventPublisher, SecretStore, TokenSource
 from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
@@ -49,6 +53,7 @@ from shared.settings import Settings
 from shared.signed_ids import SignedIds
 from shared.usage.recorder import UsageRecorder
 from shared.usage.report import UsageReport
+from shared.webhooks.delivery import Webhooks
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -105,8 +110,21 @@ def build_services(
         publisher, {Queue.PRIORITY: settings.priority_jobs_hub, Queue.NORMAL: settings.jobs_hub}
     )
     submissions = Submissions(inference, job_store, payloads, wakeups, clock, settings.local)
-    jobs = Jobs(submissions, job_store, payloads, clock)
+    webhooks = Webhooks(secrets, clock, local=settings.local)
+    outbox = Outbox(webhooks, payloads, clock, settings.public_url)
+    settlement = Settlement(job_store, payloads, usage, outbox, clock)
+    worker = Worker(store, job_store, payloads, inference, background, settlement, clock)
+    jobs = Jobs(submissions, job_store, payloads, clock, settlement=settlement, worker=worker)
     letters = DeadLetters(store, clock, settings.event_hubs_namespace)
+    intake = Intake(submissions, jobs, letters, store, job_store, payloads, clock, settings.local)
+    consumer = Consumer(
+        worker,
+        job_store,
+        intake,
+        clock,
+        namespace=settings.event_hubs_namespace,
+        concurrency=settings.job_concurrency,
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -149,7 +167,10 @@ def build_services(
         wakeups=wakeups,
         submissions=submissions,
         jobs=jobs,
-        intake=Intake(submissions, jobs, letters, store, job_store, payloads, clock, settings.local),
+        webhooks=webhooks,
+        settlement=settlement,
+        consumer=consumer,
+        intake=intake,
         dead_letters=DeadLetterAdmin(
             letters, publisher, audit, clock, (settings.jobs_hub, settings.priority_jobs_hub)
         ),
@@ -157,7 +178,10 @@ def build_services(
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,
         closing=(
+            consumer.close,
             jobs.close,
+            settlement.close,
+            webhooks.close,
             usage.close,
             health.close,
             keys.close,

@@ -14,10 +14,12 @@ from shared.health.book import HealthBook
 from shared.health.prober import Prober
 from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
+from shared.jobs.consumer import Consumer
 from shared.jobs.dead_letter_admin import DeadLetterAdmin
 from shared.jobs.intake import Intake
 from shared.jobs.payloads import Payloads
 from shared.jobs.service import Jobs
+from shared.jobs.settlement import Settlement
 from shared.jobs.store import JobStore
 from shared.jobs.submission import Submissions
 from shared.jobs.wakeups import Wakeups
@@ -33,6 +35,7 @@ from shared.settings import Settings
 from shared.signed_ids import SignedIds
 from shared.usage.recorder import UsageRecorder
 from shared.usage.report import UsageReport
+from shared.webhooks.delivery import Webhooks
 
 
 @dataclass(slots=True)
@@ -64,6 +67,9 @@ class Services:
     wakeups: Wakeups
     submissions: Submissions
     jobs: Jobs
+    webhooks: Webhooks
+    settlement: Settlement
+    consumer: Consumer
     intake: Intake
     dead_letters: DeadLetterAdmin
     responses: Responses

@@ -40,6 +40,8 @@ from shared.providers.calls import Answer
 from shared.responses.background import BackgroundResponses
 from shared.telemetry.logging import log_event, log_failure
 
+CLAIMING = 5.0
+"""Seconds for which a claim is tried while the store does not answer: it may have been written the first time."""
 LONGEST_PAUSE = 300.0
 """Seconds before a job's next try at most."""
 _SLACK = 0.1
@@ -93,7 +95,8 @@ class Worker:
         """
         now, lease_id = self._clock.time(), new_lease()
         try:
-            held = await self._jobs.write(held, transitions.claimed(held.job, now, lease_id, self.name))
+            claimed = transitions.claimed(held.job, now, lease_id, self.name)
+            held = await self._jobs.rewrite(held, claimed, CLAIMING)
         except (JobMoved, transitions.Refused):
             return
         ended = await _Run(self, held).to_its_end()
