@@ -180,7 +180,6 @@ def build_services(
         closing=(
             consumer.close,
             jobs.close,
-            settlement.close,
             webhooks.close,
             usage.close,
             health.close,
