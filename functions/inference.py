@@ -6,6 +6,7 @@ from functions.exchange import Exchange
 from functions.http import PlainReply, Reply, WhileClientStays
 from functions.replies import BytesReply, SseReply
 from functions.uploads import read_form
+from shared import Json
 from shared.inference.headers import answer_headers
 from shared.inference.operations import Operation
 from shared.inference.request import InferenceRequest, read_request
@@ -47,7 +48,12 @@ def _is_json(exchange: Exchange) -> bool:
 
 async def read(exchange: Exchange, operation: Operation, model: str | None) -> InferenceRequest:
     """The request of a JSON body, checked."""
-    body = await exchange.json_object()
+    return read_body(exchange, operation, await exchange.json_object(), model)
+
+
+def read_body(
+    exchange: Exchange, operation: Operation, body: Json, model: str | None = None
+) -> InferenceRequest:
     check_names(body)
     headers = {**body_headers(body), **forwarded(exchange)}
     return read_request(operation, exchange.caller, exchange.request_id, body, headers, model)

@@ -1,16 +1,21 @@
-"""`/v1/responses…`: new responses, plain or as typed events, and what can be done with a stored one."""
+"""`/v1/responses…`: new responses, plain, as events or in the background, and what can be done with a stored one."""
 
 import azure.functions as func
 
+from functions.background_responses import (
+    answer_in_background,
+    asks_for_events,
+    create_in_background,
+    wanted_in_background,
+)
 from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, Reply, endpoint
-from functions.inference import forwarded, read, run
+from functions.inference import forwarded, read_body, run
 from shared.errors import MethodNotAllowed, NotFound
 from shared.inference.operations import RESPONSES
 from shared.responses.ids import InJob
 from shared.responses.service import Action
 from shared.services import Services
-from shared.signed_ids import no_such_id
 
 _ACTIONS = {
     "": (Action("GET"), Action("DELETE")),
@@ -52,7 +57,10 @@ async def answer_responses(exchange: Exchange, rest: str) -> Reply:
     if not id:
         if exchange.method != "POST":
             raise MethodNotAllowed(exchange.method, "POST")
-        request = await read(exchange, RESPONSES, None)
+        body = await exchange.json_object()
+        if wanted_in_background(body):
+            return await create_in_background(exchange, body)
+        request = read_body(exchange, RESPONSES, body)
         return await run(exchange, await exchange.services.responses.create(request))
     actions = _ACTIONS.get(below)
     if actions is None:
@@ -67,13 +75,13 @@ async def _about(exchange: Exchange, id: str, action: Action) -> Reply:
     query = tuple(
         (name, value) for name, value in exchange.request.query_params.multi_items() if name in _QUERY
     )
-    streamed = action == Action("GET") and dict(query).get("stream", "").lower() in ("true", "1")
+    streamed = action == Action("GET") and asks_for_events(exchange)
     responses = exchange.services.responses
-    kept = await responses.find(id, exchange.caller.project)
-    if isinstance(kept, InJob):
-        raise no_such_id(id)
+    found = await responses.find(id, exchange.caller.project)
+    if isinstance(found, InJob):
+        return await answer_in_background(exchange, id, found, action)
     request = await responses.about(
-        id, kept, action, exchange.caller, exchange.request_id, forwarded(exchange), query, streamed
+        id, found, action, exchange.caller, exchange.request_id, forwarded(exchange), query, streamed
     )
     await exchange.body()
     return await run(exchange, request)

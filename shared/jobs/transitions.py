@@ -226,6 +226,13 @@ def settled(job: Job, now: float) -> Job:
     return replace(job, wake_at=min(due)) if due else replace(job, settled=True)
 
 
+def deleted(job: Job) -> Job:
+    """Its client wants it gone. The head stays as long as its event may come again, for no one to see."""
+    if not job.status.final:
+        raise Refused(job)
+    return replace(job, deleted=True)
+
+
 def _require_holder(job: Job, lease: str) -> None:
     if job.status is not Status.PROCESSING or job.lease_id != lease:
         raise Refused(job)

@@ -2,16 +2,13 @@
 
 from dataclasses import replace
 
-from shared.access.writes import store_errors
 from shared.catalog.documents import Model
 from shared.errors import InvalidValue, ProxyError
 from shared.inference.request import InferenceRequest, Pin
 from shared.jobs.job import Job, Status
-from shared.jobs.store import JobStore
-from shared.ports import Clock
 from shared.providers.calls import Answer
+from shared.responses.held import HeldResponses
 from shared.responses.ids import Kept, ResponseIds
-from shared.signed_ids import no_such_id
 from shared.wire.events import Event
 
 PREVIOUS = "previous_response_id"
@@ -20,10 +17,9 @@ PREVIOUS = "previous_response_id"
 class PreviousResponses:
     """Finds what a request goes on from, whoever keeps it."""
 
-    def __init__(self, ids: ResponseIds, jobs: JobStore, clock: Clock) -> None:
+    def __init__(self, ids: ResponseIds, held: HeldResponses) -> None:
         self._ids = ids
-        self._jobs = jobs
-        self._clock = clock
+        self._held = held
 
     async def find(self, id: str, project: str) -> Kept:
         """Where the response lies that a client calls `id`.
@@ -34,11 +30,7 @@ class PreviousResponses:
         found = await self._ids.read(id, project, PREVIOUS)
         if isinstance(found, Kept):
             return found
-        with store_errors():
-            held = await self._jobs.get(found.job)
-        if held is None or held.job.project != project or held.job.gone(self._clock.time()):
-            raise no_such_id(id, PREVIOUS)
-        return _result(id, held.job)
+        return _result(id, (await self._held.get(id, found, project, PREVIOUS)).job)
 
     async def pinned(self, request: InferenceRequest) -> InferenceRequest:
         """The request in the provider's words; the same one where it goes on from nothing. Raises as `find`."""

@@ -43,7 +43,7 @@ def check_responses(body: Json) -> None:
         raise InvalidValue("'stream_options' must be an object.", param="stream_options")
     if body.get("conversation") is not None:
         raise NotFound("There is no such conversation.", param="conversation")
-    refuse_background(body)
+    check_background(body)
     _check_input(body)
     for path in foreign_things(body):
         raise UnsupportedParameter(
@@ -52,13 +52,19 @@ def check_responses(body: Json) -> None:
         )
 
 
-def refuse_background(body: Json) -> None:
-    """Raises `UnsupportedParameter` where a response is wanted in the background."""
+def check_background(body: Json) -> None:
+    """Raises `UnsupportedParameter` for what a response in the background cannot be: streamed, or not kept."""
     background = body.get("background")
     if background is not None and not isinstance(background, bool):
         raise InvalidValue("'background' must be true or false.", param="background")
-    if background:
-        raise UnsupportedParameter("Responses in the background are not offered yet.", param="background")
+    if not background:
+        return
+    if body.get("stream"):
+        raise UnsupportedParameter("A response in the background cannot be streamed.", param="stream")
+    if body.get("store") is False:
+        raise UnsupportedParameter(
+            "A response in the background is kept: leave 'store' out or true.", param="store"
+        )
 
 
 def check_responses_ranges(body: Json) -> None:

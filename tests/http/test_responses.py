@@ -115,7 +115,6 @@ async def test_a_stored_response_is_found_by_its_id_alone(ready: Proxy, upstream
         ),
         ({"container": {"id": "container_1"}}, "container.id"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt"),
-        ({"background": True}, "background"),
     ],
 )
 async def test_what_lies_in_the_shared_account_is_refused_by_its_path(
