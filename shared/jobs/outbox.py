@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import orjson
 
 from shared import Json
 from shared.errors import ProviderUnavailable
 from shared.jobs.job import Job, Notice
-from shared.jobs.payloads import PayloadMissing, Payloads
+from shared.jobs.payloads import PayloadMissing
 from shared.jobs.transitions import notified
 from shared.jobs.views import result_path
 from shared.ports import Clock
@@ -38,12 +39,18 @@ class Tried:
     outcome: Outcome | None
 
 
+class Results(Protocol):
+    async def result(self, job: Job) -> bytes:
+        """The JSON of a completed job's result, as its client gets it. Raises `PayloadMissing`."""
+        ...
+
+
 class Outbox:
     """`public_url` is the app's address as receivers see it."""
 
-    def __init__(self, webhooks: Webhooks, payloads: Payloads, clock: Clock, public_url: str) -> None:
+    def __init__(self, webhooks: Webhooks, results: Results, clock: Clock, public_url: str) -> None:
         self._webhooks = webhooks
-        self._payloads = payloads
+        self._results = results
         self._clock = clock
         self._public_url = public_url
 
@@ -87,7 +94,7 @@ class Outbox:
 
     async def _result(self, job: Job) -> bytes | None:
         try:
-            return await self._payloads.result(job)
+            return await self._results.result(job)
         except PayloadMissing:
             # Its client has deleted it meanwhile; that it completed is still to be told.
             return None

@@ -50,6 +50,12 @@ class BackgroundResponses:
         goes_on = result.get("previous_response_id") is not None
         return response_object(job, await self._asked(job) if goes_on else {}, result)
 
+    async def result(self, job: Job) -> bytes:
+        """The result of a completed job of any operation, under the ids that its client knows. Raises as `shown`."""
+        if job.operation != RESPONSES.name:
+            return await self._payloads.result(job)
+        return orjson.dumps(await self.shown(job))
+
     async def _asked(self, job: Job) -> Json:
         """The request's body: what a client is shown of it may be missing, its state may not."""
         try:
