@@ -14,6 +14,7 @@ from functions import (
     fallback,
     health,
     images,
+    maintenance,
     manage,
     model_search,
     models,
@@ -43,6 +44,7 @@ BLUEPRINTS: tuple[Callable[[Services], func.Blueprint], ...] = (
     azure_flavour.blueprint,
     manage.blueprint,
     health.blueprint,
+    maintenance.blueprint,
     reference.blueprint,
     fallback.blueprint,
 )

@@ -22,6 +22,7 @@ from shared.inference.record import Ledger
 from shared.jobs.consumer import Consumer
 from shared.jobs.dead_letter_admin import DeadLetterAdmin
 from shared.jobs.dead_letters import DeadLetters
+from shared.jobs.figures import Figures
 from shared.jobs.intake import Intake
 from shared.jobs.job import Queue
 from shared.jobs.outbox import Outbox
@@ -30,6 +31,7 @@ from shared.jobs.service import Jobs
 from shared.jobs.settlement import Settlement
 from shared.jobs.store import JobStore
 from shared.jobs.submission import Submissions
+from shared.jobs.sweeper import Sweeper
 from shared.jobs.wakeups import Wakeups
 from shared.jobs.worker import Worker
 from shared.ports import Clock, DocumentStore, EventPublisher, SecretStore, TokenSource
@@ -114,7 +116,10 @@ def build_services(
     outbox = Outbox(webhooks, payloads, clock, settings.public_url)
     settlement = Settlement(job_store, payloads, usage, outbox, clock)
     worker = Worker(store, job_store, payloads, inference, background, settlement, clock)
-    jobs = Jobs(submissions, job_store, payloads, clock, settlement=settlement, worker=worker)
+    figures = Figures(store, job_store, clock)
+    jobs = Jobs(
+        submissions, job_store, payloads, clock, figures=figures, settlement=settlement, worker=worker
+    )
     letters = DeadLetters(store, clock, settings.event_hubs_namespace)
     intake = Intake(submissions, jobs, letters, store, job_store, payloads, clock, settings.local)
     consumer = Consumer(
@@ -124,6 +129,14 @@ def build_services(
         clock,
         namespace=settings.event_hubs_namespace,
         concurrency=settings.job_concurrency,
+    )
+    sweeper = Sweeper(
+        job_store,
+        payloads,
+        settlement,
+        wakeups,
+        clock,
+        run_due=consumer.run_due if settings.jobs_on_timer else None,
     )
     return Services(
         settings=settings,
@@ -169,6 +182,8 @@ def build_services(
         jobs=jobs,
         webhooks=webhooks,
         settlement=settlement,
+        sweeper=sweeper,
+        figures=figures,
         consumer=consumer,
         intake=intake,
         dead_letters=DeadLetterAdmin(
@@ -180,6 +195,7 @@ def build_services(
         closing=(
             consumer.close,
             jobs.close,
+            figures.close,
             webhooks.close,
             usage.close,
             health.close,

@@ -16,12 +16,14 @@ from shared.health.ready import ReadyReport
 from shared.inference.pipeline import Inference
 from shared.jobs.consumer import Consumer
 from shared.jobs.dead_letter_admin import DeadLetterAdmin
+from shared.jobs.figures import Figures
 from shared.jobs.intake import Intake
 from shared.jobs.payloads import Payloads
 from shared.jobs.service import Jobs
 from shared.jobs.settlement import Settlement
 from shared.jobs.store import JobStore
 from shared.jobs.submission import Submissions
+from shared.jobs.sweeper import Sweeper
 from shared.jobs.wakeups import Wakeups
 from shared.openapi.declared import Declared
 from shared.ports import Clock, DocumentStore, EventPublisher
@@ -69,6 +71,8 @@ class Services:
     jobs: Jobs
     webhooks: Webhooks
     settlement: Settlement
+    sweeper: Sweeper
+    figures: Figures
     consumer: Consumer
     intake: Intake
     dead_letters: DeadLetterAdmin

@@ -171,6 +171,11 @@ class Job:
             return None
         return moment_key(min(notice.next_at for notice in self.notices), self.id)
 
+    @property
+    def ended_key(self) -> str | None:
+        """Orders jobs by when they ended; None while they have not."""
+        return None if self.completed_at is None else moment_key(self.completed_at, self.id)
+
     def gone(self, now: float) -> bool:
         """Whether it is no more to be seen by anyone."""
         return self.deleted or (self.expires_at is not None and self.expires_at <= now)
@@ -192,8 +197,8 @@ class Job:
                 body[name] = key
         if self.status is Status.QUEUED:
             body["ready_key"] = moment_key(max(self.created_at, self.next_attempt_at), self.id)
-        if self.completed_at is not None:
-            body["ended_key"] = moment_key(self.completed_at, self.id)
+        if self.ended_key is not None:
+            body["ended_key"] = self.ended_key
         return body
 
     @staticmethod
