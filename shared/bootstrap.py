@@ -34,7 +34,7 @@ from shared.jobs.submission import Submissions
 from shared.jobs.sweeper import Sweeper
 from shared.jobs.wakeups import Wakeups
 from shared.jobs.worker import Worker
-from shared.ports import Clock, DocumentStore, EventPublisher, SecretStore, TokenSource
+from shared.ports import Clock, DocumentStore, EventLog, EventPublisher, SecretStore, TokenSource
 from shared.providers.demo import DemoProvider
 from shared.providers.http_client import HttpClient
 from shared.providers.openai_wire import OpenAIWire
@@ -113,7 +113,7 @@ def build_services(
     )
     submissions = Submissions(inference, job_store, payloads, wakeups, clock, settings.local)
     webhooks = Webhooks(secrets, clock, local=settings.local)
-    outbox = Outbox(webhooks, payloads, clock, settings.public_url)
+    outbox = Outbox(webhooks, background, clock, settings.public_url)
     settlement = Settlement(job_store, payloads, usage, outbox, clock)
     worker = Worker(store, job_store, payloads, inference, background, settlement, clock)
     figures = Figures(store, job_store, clock)
@@ -190,6 +190,7 @@ def build_services(
             letters, publisher, audit, clock, (settings.jobs_hub, settings.priority_jobs_hub)
         ),
         live=Live(inference, upstream, Sessions(clock)),
+        event_log=_event_log(settings, publisher),
         preparation=_preparation(settings, store, secrets),
         warming=_warm_up,
         closing=(
@@ -235,6 +236,14 @@ def _publisher(settings: Settings, identity: AzureIdentity, clock: Clock) -> Eve
     if settings.event_hubs_emulator:
         return EventHubs(settings.event_hubs_emulator)
     return EventHubs(settings.event_hubs_namespace, identity.credential())
+
+
+def _event_log(settings: Settings, publisher: EventPublisher) -> EventLog | None:
+    if not settings.local:
+        return None
+    from shared.adapters.local_events import LocalEvents
+
+    return publisher if isinstance(publisher, LocalEvents) else None
 
 
 def _secret_store(settings: Settings, identity: AzureIdentity) -> SecretStore:

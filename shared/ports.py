@@ -1,6 +1,6 @@
 """What the core asks of the world outside, as Protocols. Adapters implement them; only `bootstrap` knows which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -153,6 +153,43 @@ class EventPublisher(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """An event at its place in a hub's log. `enqueued_at` is in seconds since 1970, UTC."""
+
+    partition: int
+    sequence: int
+    enqueued_at: float
+    event: Event
+
+
+class Subscription(Protocol):
+    async def close(self, grace: float) -> None:
+        """No further batches. Those under way have `grace` seconds to end, then they are cancelled and come again."""
+        ...
+
+
+class EventLog(Protocol):
+    """A log that this process reads itself, where no host does."""
+
+    def subscribe(
+        self,
+        hub: str,
+        consumers: str,
+        handler: Callable[[Sequence[LoggedEvent]], Awaitable[None]],
+        *,
+        batch_size: int,
+        held: bool,
+        pause: float,
+    ) -> Subscription:
+        """Gives the events of the hub to `handler`, in batches of one partition each, from now on.
+
+        A batch that fails is left behind, as Azure's host does; where it is `held`, it is given again after
+        `pause` seconds, without end. All subscriptions of one group `consumers` share the hub's partitions.
+        """
+        ...
 
 
 class Clock(Protocol):

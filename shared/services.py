@@ -26,7 +26,7 @@ from shared.jobs.submission import Submissions
 from shared.jobs.sweeper import Sweeper
 from shared.jobs.wakeups import Wakeups
 from shared.openapi.declared import Declared
-from shared.ports import Clock, DocumentStore, EventPublisher
+from shared.ports import Clock, DocumentStore, EventLog, EventPublisher
 from shared.realtime.live import Live
 from shared.realtime.opening import Openings
 from shared.responses.background import BackgroundResponses
@@ -79,6 +79,8 @@ class Services:
     responses: Responses
     background: BackgroundResponses
     response_jobs: ResponseJobs
+    event_log: EventLog | None
+    """The log of the hubs, where this app reads it itself: in local mode."""
     preparation: Callable[[], Awaitable[None]]
     """What has to be there before the first request: in local mode, the demo models."""
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()

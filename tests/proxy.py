@@ -113,9 +113,13 @@ async def running_proxy(
     secret_store: SecretStore | None = None,
     tokens: TokenSource | None = None,
     publisher: EventPublisher | None = None,
+    events: bool = False,
     **settings: Any,
 ) -> AsyncIterator[Proxy]:
-    """Starts the proxy on a free port and ends it. `settings` are fields of `Settings`."""
+    """Starts the proxy on a free port and ends it. `settings` are fields of `Settings`.
+
+    With `events` it reads the hubs of its log, so that jobs run.
+    """
     chosen: dict[str, Any] = {"mode": "local", "local_dir": directory, **settings}
     services = build_services(
         Settings(**chosen),
@@ -128,6 +132,8 @@ async def running_proxy(
     host = FunctionHost(create_app(services), services)
     # The timers have tests of their own; here a minute that begins would ask the upstreams between two steps.
     host.timers.clear()
+    if not events:
+        host.hubs.clear()
     running = server(host)
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(running.serve(sockets=[listener]))

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from shared.ports import Event
+from shared.ports import Event, LoggedEvent
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS partitions (hub TEXT, partition INTEGER, next INTEGER NOT NULL, "
@@ -36,16 +36,6 @@ class Reader:
     hub: str
     consumers: str
     member: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
-    """`enqueued_at` is in seconds since 1970, UTC."""
-
-    partition: int
-    sequence: int
-    enqueued_at: float
-    event: Event
 
 
 def append(

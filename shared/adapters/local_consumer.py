@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from shared.adapters.event_log_sql import LoggedEvent, Reader
+from shared.adapters.event_log_sql import Reader
 from shared.errors import EventsUnavailable
+from shared.ports import LoggedEvent
 from shared.telemetry.logging import log_event, log_failure
 
 _logger = logging.getLogger("llmproxy.events")

@@ -3,17 +3,18 @@
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from shared.adapters import event_log_sql as log
 from shared.adapters.event_rules import check_events
 from shared.adapters.local_consumer import LocalConsumer
+from shared.adapters.local_subscription import LocalSubscription
 from shared.adapters.sqlite_file import SqliteFile
 from shared.clock import SystemClock
 from shared.errors import EventsUnavailable
-from shared.ports import Clock, Event
+from shared.ports import Clock, Event, LoggedEvent
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ PURGE_INTERVAL = 60.0
 
 
 class LocalEvents:
-    """`EventPublisher` and the log behind it. The file is made at first use; several processes may open it.
+    """`EventPublisher`, and the `EventLog` behind it. The file is made at first use; several processes may open it.
 
     Each hub has `partitions` partitions from its first use on. `lock_timeout` is how many seconds a call waits
     for another process's write.
@@ -76,6 +77,20 @@ class LocalEvents:
             poll=poll,
         )
 
+    def subscribe(
+        self,
+        hub: str,
+        consumers: str,
+        handler: Callable[[Sequence[LoggedEvent]], Awaitable[None]],
+        *,
+        batch_size: int,
+        held: bool,
+        pause: float,
+    ) -> LocalSubscription:
+        """As `EventLog` says."""
+        consumer = self.consumer(hub, consumers, batch_size=batch_size)
+        return LocalSubscription(consumer, handler, held=held, pause=pause)
+
     async def close(self) -> None:
         await self._file.close()
 
@@ -103,11 +118,11 @@ class LocalEvents:
 
     async def read(
         self, reader: log.Reader, partitions: Sequence[int], limit: int
-    ) -> list[list[log.LoggedEvent]]:
+    ) -> list[list[LoggedEvent]]:
         """The next events of each partition that has some."""
         since = self._clock.time() - RETENTION
 
-        def work(connection: sqlite3.Connection) -> list[list[log.LoggedEvent]]:
+        def work(connection: sqlite3.Connection) -> list[list[LoggedEvent]]:
             found = (log.read(connection, reader, partition, limit, since) for partition in partitions)
             return [events for events in found if events]
 

@@ -5,16 +5,20 @@ import gc
 import logging
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from shared.devhost.functions import read_functions, route_prefix
+from shared.devhost.functions import batch_size, read_functions, route_prefix
 from shared.devhost.realtime import RealtimeDoor
 from shared.devhost.routes import Matcher, decoded_path
 from shared.services import Services
+
+if TYPE_CHECKING:
+    from shared.devhost.events import HubReaders
 
 COLLECT = (20_000, 50, 100)
 """When the garbage collector runs. Calls leave few circles, and looking for them is work in each request."""
@@ -24,14 +28,16 @@ _logger = logging.getLogger("llmproxy.devhost")
 
 
 class FunctionHost:
-    """Serves the HTTP functions and runs the timers of an app, from start-up to shutdown."""
+    """Serves the HTTP functions of an app, runs its timers and reads its hubs, from start-up to shutdown."""
 
     def __init__(self, app: func.FunctionApp, services: Services, host_json: Path = HOST_JSON) -> None:
-        routes, self.timers = read_functions(app, route_prefix(host_json))
+        routes, self.timers, self.hubs = read_functions(app, route_prefix(host_json))
         self.routes = sorted({f"/{route.template}" for route in routes})
         self._matcher = Matcher(routes)
         self._services = services
         self._realtime = RealtimeDoor(services)
+        self._batch_size = batch_size(host_json)
+        self._readers: HubReaders | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,9 +84,16 @@ class FunctionHost:
             from shared.devhost.timers import run_timers
 
             self._tasks.append(asyncio.create_task(run_timers(self.timers)))
+        if self.hubs and self._services.event_log is not None:
+            from shared.devhost.events import HubReaders
+
+            self._readers = HubReaders(self._services.event_log, self.hubs, self._batch_size)
+            self._readers.start()
         self._tasks.append(asyncio.create_task(self._warm_up()))
 
     async def stop(self) -> None:
+        if self._readers is not None:
+            await self._readers.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -83,7 +83,7 @@ async def test_real_calls_count_as_probes(proxy: Proxy) -> None:
 
 
 async def test_a_timer_probes_the_models_each_minute(proxy: Proxy) -> None:
-    _, timers = read_functions(create_app(proxy.services), "")
+    timers = read_functions(create_app(proxy.services), "").timers
     [timer] = [timer for timer in timers if timer.name == "probe_models"]
     assert timer.schedule == "0 * * * * *"
     assert await timer.function(**{timer.argument: TimerRequest(past_due=False)}) is None

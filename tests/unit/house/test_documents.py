@@ -53,7 +53,7 @@ def test_the_readme_names_every_secret_of_the_proxy() -> None:
 
 def test_every_route_that_the_readme_names_exists(tmp_path: Path) -> None:
     services = build_services(Settings(mode="local", local_dir=tmp_path))
-    routes, _ = read_functions(create_app(services), "")
+    routes = read_functions(create_app(services), "").routes
     matcher = Matcher([route for route in routes if route.name != "zz_fallback"])
     named = set(re.findall(r"(?<![\w.])/(?:v1|api|openai|health|manage)[\w/{}.-]*", README))
     assert len(named) >= 24
@@ -66,7 +66,7 @@ def test_every_route_that_the_readme_names_exists(tmp_path: Path) -> None:
 
 def test_every_route_of_the_app_is_in_the_readme(tmp_path: Path) -> None:
     services = build_services(Settings(mode="local", local_dir=tmp_path))
-    routes, _ = read_functions(create_app(services), "")
+    routes = read_functions(create_app(services), "").routes
     for route in routes:
         base = route.template.partition("{")[0].rstrip("/")
         assert f"/{base}" in README, route.template
