@@ -52,6 +52,7 @@ class Consumer:
         namespace: str,
         concurrency: int,
         poll: float = POLL,
+        long: float = LONG,
     ) -> None:
         self._worker = worker
         self._jobs = jobs
@@ -59,6 +60,7 @@ class Consumer:
         self._clock = clock
         self._namespace = namespace
         self._poll = poll
+        self._long = long
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._free = concurrency
@@ -76,7 +78,7 @@ class Consumer:
         try:
             while batch.running:
                 await asyncio.wait(batch.running, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
-                if batch.goes_on():
+                if batch.goes_on(self._long):
                     await self._fill(queue, batch.end_by, batch.add_extra)
         finally:
             await batch.cancel()
@@ -179,12 +181,12 @@ class _Batch:
     def add_extra(self, work: Awaitable[None]) -> None:
         self._add(asyncio.ensure_future(_quietly(work)))
 
-    def goes_on(self) -> bool:
+    def goes_on(self, long: float) -> bool:
         """Whether more may be taken: while the batch's own run, or a long one keeps the partition waiting."""
         if self._own:
             return True
         now = asyncio.get_running_loop().time()
-        return any(now - started > LONG for started in self._all.values())
+        return any(now - started > long for started in self._all.values())
 
     async def cancel(self) -> None:
         """Ends what still runs, when the host ends the invocation."""

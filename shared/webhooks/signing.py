@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from standardwebhooks import Webhook
 
 from shared.errors import ProviderUnavailable, SecretError, SecretNotFound
 from shared.ports import SecretStore
@@ -45,6 +44,9 @@ def signed_headers(id: str, at: float, payload: bytes, secrets: Sequence[str]) -
 
     Receivers refuse a try that is minutes old. One signature for each of `secrets`, of which one must match.
     """
+    # Late: most instances never send one.
+    from standardwebhooks import Webhook
+
     text = payload.decode()
     when = datetime.fromtimestamp(math.floor(at), UTC)
     signatures = [Webhook(secret).sign(id, when, text) for secret in secrets]

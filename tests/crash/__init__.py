@@ -1,0 +1,1 @@
+"""Jobs whose processes are killed: at random, and at every point between two writes."""
