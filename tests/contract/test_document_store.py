@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from shared import Json
-from shared.containers import AUDIT, COUNTERS, HEALTH, KEYS, MODELS, USAGE, Container
+from shared.containers import AUDIT, COUNTERS, DEAD_LETTERS, HEALTH, JOBS, KEYS, MODELS, USAGE, Container
 from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, DocumentTooLarge, StoreError
 from shared.ports import DocumentStore, Query, Where
 from tests.contract.stores import DEFECTS, OPENINGS, Subject
@@ -357,6 +357,59 @@ async def test_an_order_may_be_nested_and_leaves_out_what_lacks_it(store: Docume
     values: list[Json] = [{"at": {"key": "b"}}, {"at": {"key": "a"}}, {"at": {}}, {"at": {"key": 3}}, {}]
     await store.create_many(SORTED, [{"id": str(n), "day": mark, **v} for n, v in enumerate(values)])
     assert ids(await store.query(SORTED, Query(partition=mark, order_by="at.key"))) == ["1", "0"]
+
+
+async def test_what_the_job_queue_asks_is_answered_over_all_partitions(
+    store: DocumentStore, mark: str
+) -> None:
+    for n in range(8):
+        key = f"{mark}-{n}"
+        ended = n in (2, 5)
+        body: Json = {
+            "id": key,
+            "project": mark,
+            "operation": "chat" if n < 7 else "responses",
+            "status": "completed" if ended else "queued",
+            "sort_key": key,
+            "listed_until": "2030-01-02" if n != 1 else "2030-01-01",
+        }
+        moments = {"ended_key": f"{mark}-{9 - n}"} if ended else {"queue": mark, "ready_key": key}
+        await store.create(JOBS, {**body, **moments, **({"sweep_key": key} if n % 2 else {})})
+    listed = (
+        Where("project", "=", mark),
+        Where("operation", "=", "chat"),
+        Where("listed_until", ">", "2030-01-01T12"),
+    )
+    last = f"{mark}-6"
+
+    async def numbers(query: Query) -> str:
+        # What other tests left in a database that outlives them comes before or after.
+        found = [id for id in ids(await store.query(JOBS, query)) if id.startswith(mark)]
+        return "".join(id[-1] for id in found)
+
+    assert await numbers(Query(listed, "sort_key", True, limit=4)) == "6543"
+    assert await numbers(Query(listed, "sort_key", True, limit=4, after=f"{mark}-3")) == "20"
+    done = (*listed, Where("status", "=", "completed"))
+    assert await numbers(Query(done, "sort_key", True)) == "52"
+    due = (Where("queue", "=", mark), Where("ready_key", "<=", last))
+    assert await numbers(Query(due, "ready_key", limit=3)) == "013"
+    assert await numbers(Query(due, "ready_key")) == "01346"
+    overdue = (Where("sweep_key", "<=", last), Where("sweep_key", ">", mark))
+    assert await numbers(Query(overdue, "sweep_key", after=f"{mark}-1")) == "35"
+    newer = (Where("sort_key", ">", f"{mark}-4"), Where("sort_key", "<=", f"{mark}-9"))
+    assert await numbers(Query(newer, "sort_key")) == "567"
+    ended_since = (Where("ended_key", ">", mark), Where("ended_key", "<=", f"{mark}-9"))
+    assert await numbers(Query(ended_since, "ended_key")) == "52"
+    waiting = (Where("status", "=", "queued"), Where("id", ">", mark), Where("id", "<", f"{mark}-9"))
+    assert await numbers(Query(waiting)) == "013467"
+
+
+async def test_dead_letters_of_a_day_come_newest_first(store: DocumentStore, mark: str) -> None:
+    for n in range(4):
+        await store.create(DEAD_LETTERS, {"id": f"{n}", "day": f"{mark}-{n // 3}", "sort_key": f"{n}"})
+    newest = Query(order_by="sort_key", descending=True, limit=2, partition=f"{mark}-0")
+    assert ids(await store.query(DEAD_LETTERS, newest)) == ["2", "1"]
+    assert ids(await store.query(DEAD_LETTERS, replace(newest, after="1"))) == ["0"]
 
 
 async def test_a_limit_is_kept_and_more_than_one_page_is_read(store: DocumentStore, mark: str) -> None:
