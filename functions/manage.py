@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.administration import Collection, serve_collection
+from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, Reply, endpoint, json_response
 from shared.errors import MethodNotAllowed, NotFound
 from shared.services import Services
@@ -25,6 +26,10 @@ def blueprint(services: Services) -> func.Blueprint:
     @bp.route(route="manage/projects/{*id}", methods=METHODS)
     @endpoint(services, *_CRUD, access="admin")
     async def manage_projects(exchange: Exchange) -> Reply:
+        # Before it is decoded: an id with a slash may end in the same word.
+        id, _, action = exchange.raw_path_param("id").rpartition("/")
+        if id and action == "webhook-secret":
+            return await webhook_secret(exchange, with_slashes(id))
         projects = Collection("project", services.projects)
         return await serve_collection(exchange, projects, exchange.path_param("id"))
 
@@ -68,6 +73,15 @@ def blueprint(services: Services) -> func.Blueprint:
         return json_response({"object": "catalog", **counts})
 
     return bp
+
+
+async def webhook_secret(exchange: Exchange, project: str) -> Reply:
+    """What the receivers of a project's webhooks verify with."""
+    _only(exchange, "GET")
+    await exchange.services.projects.get(project)
+    secret = await exchange.services.webhooks.secrets.current(project)
+    content = {"object": "webhook_secret", "project_id": project, "secret": secret}
+    return json_response(content, 200, {"cache-control": "no-store"})
 
 
 async def rotate_key(exchange: Exchange, id: str) -> Reply:

@@ -116,6 +116,14 @@ SCHEMAS: Json = {
     "Project": record(
         {"object": constant("project"), "id": text(), **_STAMPS, **_WARNINGS}, ("object", "id")
     ),
+    "WebhookSecret": record(
+        {
+            "object": constant("webhook_secret"),
+            "project_id": text(),
+            "secret": text("`whsec_…`, as the libraries of Standard Webhooks take it."),
+        },
+        ("object", "project_id", "secret"),
+    ),
     "Deleted": record(
         {"object": text(), "id": text(), "deleted": {"const": True}}, ("object", "id", "deleted")
     ),
@@ -352,6 +360,19 @@ ENDPOINTS = (
             Example("project", "A project", {"id": "research", "name": "Research"}),
             Example("rename", "Another name", {"name": "Research and more"}, path={"id": "research"}),
         ),
+    ),
+    Endpoint(
+        function="manage_projects",
+        method="GET",
+        path="/manage/projects/{id}/webhook-secret",
+        id="getWebhookSecret",
+        tag=TAG,
+        summary="Show what the receivers of a project's webhooks verify with",
+        text="It follows from the secret `llmproxy-webhook-master`, and is another for each project.",
+        parameters=(in_path("id", "Id of the project, percent-encoded."),),
+        examples=(Example("secret", "The secret of a project", path={"id": "default"}),),
+        answers=(Answer("The secret.", {JSON: ref("WebhookSecret")}, headers={"cache-control": "`no-store`"}),),
+        errors=(404, 503),
     ),
     Endpoint(
         function="manage_usage",

@@ -63,9 +63,12 @@ async def test_each_function_has_one_trigger_and_only_http_functions_answer(clie
         assert types in expected.values(), name
 
 
-async def test_the_probe_of_models_runs_every_minute(client: Client) -> None:
+async def test_models_are_probed_every_minute_and_jobs_seen_to_every_15_seconds(client: Client) -> None:
     timers = triggers(await indexed(client), "timerTrigger")
-    assert [timer["schedule"] for timer in timers.values()] == ["0 * * * * *"]
+    assert {name: timer["schedule"] for name, timer in timers.items()} == {
+        "probe_models": "0 * * * * *",
+        "maintenance": "*/15 * * * * *",
+    }
 
 
 async def test_the_root_names_the_routes_that_were_indexed(client: Client) -> None:
