@@ -7,7 +7,7 @@ PORT ?= 7071
 JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types format test-worker test-emulators bench package clean
+.PHONY: help run test lint types format test-worker test-emulators bench infra-check package clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ test-emulators: $(BIN)/.dev ## Run the contract suites against emulators that ot
 
 bench: $(BIN)/.dev ## Measure speed beside a bare relay and the peers
 	@$(BIN)/python -m benchmarks
+
+infra-check: $(BIN)/.dev ## Check the Bicep: parsed, checkov, and the compiler where there is one
+	@$(BIN)/python -m tools.infra_check
 
 package: ## Make dist/llm-proxy.zip, what Azure gets
 	@$(PYTHON) -m tools.package

@@ -9,12 +9,12 @@ targetScope = 'subscription'
 @maxLength(24)
 param environmentName string
 
-@description('Required. Azure region of everything. It must offer Flex Consumption: az functionapp list-flexconsumption-locations')
+@description('Required. Azure region of everything. It must offer Flex Consumption, see az functionapp list-flexconsumption-locations.')
 @minLength(1)
 param location string
 
-@description('Optional. Name of the resource group that is made.')
-param resourceGroupName string = 'rg-llmproxy-${environmentName}'
+@description('Optional. Name of the resource group that is made. Empty: rg-llmproxy- and the name of the environment.')
+param resourceGroupName string = ''
 
 @description('Optional. Tags of every resource, beside azd-env-name.')
 param tags object = {}
@@ -45,12 +45,9 @@ param corsOrigins string = ''
 @description('Optional. Further settings of the app by name, as its README lists them. Never a secret: those belong into the vault.')
 param extraAppSettings object = {}
 
-@description('Optional. Memory of an instance. 512 is too small: a model that needs LiteLLM takes 400 MB with the Python worker and the host beside it.')
-@allowed([
-  512
-  2048
-  4096
-])
+@description('Optional. Memory of an instance in MB: 2048 or 4096. 512 exists, and is too small: LiteLLM alone takes 170 beside the host, the Python worker and the requests.')
+@minValue(512)
+@maxValue(4096)
 param instanceMemoryMB int = 2048
 
 @description('Optional. Most instances of one function group at once; each bounds cost and load on the providers.')
@@ -129,11 +126,12 @@ param endpointSubnetPrefix string = '10.80.1.0/24'
 param recoverKeyVault bool = false
 
 // Every name of a resource is made of these two: the environment's name and what makes it unique in the world.
-var suffix = toLower(uniqueString(subscription().id, resourceGroupName, environmentName, location))
+var groupName = empty(resourceGroupName) ? 'rg-llmproxy-${environmentName}' : resourceGroupName
+var suffix = toLower(uniqueString(subscription().id, groupName, environmentName, location))
 var allTags = union(tags, { 'azd-env-name': environmentName })
 
 resource resourceGroupOfAll 'Microsoft.Resources/resourceGroups@2024-03-01' = {
-  name: resourceGroupName
+  name: groupName
   location: location
   tags: allTags
 }
@@ -174,7 +172,7 @@ module resources 'resources.bicep' = {
 
 module openAiRole 'modules/openai-role.bicep' = if (!empty(openAiAccountName)) {
   name: 'llmproxy-openai-role-${suffix}'
-  scope: resourceGroup(empty(openAiResourceGroup) ? resourceGroupName : openAiResourceGroup)
+  scope: resourceGroup(empty(openAiResourceGroup) ? groupName : openAiResourceGroup)
   params: {
     accountName: openAiAccountName
     principalId: resources.outputs.identityPrincipalId

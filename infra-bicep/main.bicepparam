@@ -1,10 +1,11 @@
 // Values come from the environment: `azd env set NAME VALUE`, or variables of the repository in a workflow. main.bicep
-// says what each parameter means. What is not set has the default that stands here, which is main.bicep's.
+// says what each parameter means. The first two have to be set; what else is not set has main.bicep's default, which
+// stands here again.
 using 'main.bicep'
 
-param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', 'dev')
-param location = readEnvironmentVariable('AZURE_LOCATION', 'eastus')
-param resourceGroupName = readEnvironmentVariable('AZURE_RESOURCE_GROUP', 'rg-llmproxy-${environmentName}')
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
+param location = readEnvironmentVariable('AZURE_LOCATION')
+param resourceGroupName = readEnvironmentVariable('AZURE_RESOURCE_GROUP', '')
 
 // Who deploys: azd knows. Who publishes jobs without HTTP: object ids in a JSON list.
 param deployerPrincipalId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
