@@ -38,7 +38,7 @@ class SmokeAccess:
     take to start and to see a new administrator's key.
     """
 
-    def __init__(self, server: Server, vault: DeployerVault, *, wait: float = 300.0) -> None:
+    def __init__(self, server: Server, vault: DeployerVault, *, wait: float = 600.0) -> None:
         self._server = server
         self._vault = vault
         self._wait = wait

@@ -30,7 +30,7 @@ class DeployerVault:
         self,
         address: str,
         *,
-        patience: float = 300.0,
+        patience: float = 600.0,
         pause: float = _PAUSE,
         token: Callable[[str], str] = access_token,
     ) -> None:
@@ -51,15 +51,26 @@ class DeployerVault:
         return text or None
 
     def set(self, name: str, text: str) -> None:
-        """Writes a new version of the secret. Raises `VaultProblem`, `NotLoggedIn`."""
+        """Writes a new version of the secret. Raises `VaultProblem`, `NotLoggedIn`.
+
+        One that was deleted keeps its name, and purge protection lets no one free it: it is recovered first.
+        """
+        deadline = time.monotonic() + self._patience
         answer = self._ask("PUT", name, text)
-        if answer.status == 409:
-            raise VaultProblem(f"the secret {name} was deleted: recover it or purge it first")
+        while answer.status == 409:
+            # Also while the vault still recovers it, which the second answer to `recover` says.
+            recovering = self._ask("POST", name, path="/deletedsecrets/{}/recover")
+            if recovering.status not in (200, 404, 409) or time.monotonic() + self._pause > deadline:
+                raise VaultProblem(
+                    f"the secret {name} was deleted, and cannot be recovered: {answer.problem()}"
+                )
+            time.sleep(self._pause)
+            answer = self._ask("PUT", name, text)
         self._check(answer, name)
 
-    def _ask(self, method: str, name: str, text: str | None = None) -> Answer:
+    def _ask(self, method: str, name: str, text: str | None = None, *, path: str = "/secrets/{}") -> Answer:
         deadline = time.monotonic() + self._patience
-        path = f"/secrets/{quote(name, safe='')}?api-version={API_VERSION}"
+        path = f"{path.format(quote(name, safe=''))}?api-version={API_VERSION}"
         self._token = self._token or self._token_of(self._resource)
         while True:
             try:

@@ -1,6 +1,7 @@
 """The proxy's own secrets in a deployment's vault: made once, kept, never printed."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from shared.deployment.own_secrets import NAMES
 from shared.deployment.smoke_access import ADMIN_KEY, SMOKE_KEY
 from shared.deployment.vault import DeployerVault, VaultProblem
 from shared.secrets import PROXY_SECRETS
+from tests.proxy import running_proxy
 from tests.unit.deployment.vault import TOKEN, Azure, refused
 from tests.upstreams.behaviours import HangUp
 
@@ -71,12 +73,66 @@ async def test_a_closed_network_is_not_waited_for(azure: Azure) -> None:
     assert len(azure.requests) == 1
 
 
-async def test_a_secret_that_was_deleted_is_the_operators_to_decide(
+async def test_a_secret_that_was_deleted_is_recovered_and_gets_a_new_text(azure: Azure) -> None:
+    """Purge protection lets no one free its name."""
+    azure.deleted = {ADMIN_KEY}
+    vault = DeployerVault(azure.url, patience=30, pause=0.01)
+    await asyncio.to_thread(vault.set, ADMIN_KEY, "a new text")
+    assert azure.secrets == {ADMIN_KEY: "a new text"}
+
+
+async def test_a_secret_that_cannot_be_recovered_is_named(
     azure: Azure, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    azure.deleted = {ADMIN_KEY}
+    azure.deleted, azure.unrecoverable = {ADMIN_KEY}, True
     assert await own_secrets(azure) == 1
-    assert "recover it or purge it first" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(f"the secret {ADMIN_KEY} was deleted, and cannot be recovered")
+
+
+async def rotate(azure: Azure, name: str) -> int:
+    return await asyncio.to_thread(main, ["rotate", name, "--key-vault", azure.url, "--wait", "0"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_rotation_keeps_the_text_before(
+    azure: Azure, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    azure.secrets = {name: "the text before"}
+    assert await rotate(azure, name) == 0
+    assert azure.secrets[name + "-previous"] == "the text before"
+    assert len(azure.secrets[name]) >= SHORTEST
+    assert azure.written == [name + "-previous", name]
+    printed = capsys.readouterr().out
+    assert all(text not in printed for text in azure.secrets.values())
+
+
+async def test_a_second_rotation_waits_until_the_first_is_over(
+    azure: Azure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.secrets = {ADMIN_KEY: "current", f"{ADMIN_KEY}-previous": "someone may use this"}
+    before = dict(azure.secrets)
+    assert await rotate(azure, ADMIN_KEY) == 1
+    assert azure.secrets == before
+    assert "delete it when no one uses it" in capsys.readouterr().err
+
+
+async def test_a_rotation_that_was_stopped_half_way_can_be_done_again(azure: Azure) -> None:
+    azure.secrets = {ADMIN_KEY: "current", f"{ADMIN_KEY}-previous": "current"}
+    assert await rotate(azure, ADMIN_KEY) == 0
+    assert azure.secrets[f"{ADMIN_KEY}-previous"] == "current"
+    assert azure.secrets[ADMIN_KEY] != "current"
+
+
+async def test_both_administrators_keys_work_after_a_rotation(tmp_path: Path, azure: Azure) -> None:
+    async with running_proxy(tmp_path / "local") as proxy:
+        azure.secrets = {ADMIN_KEY: proxy.key}
+        assert await rotate(azure, ADMIN_KEY) == 0
+        for name, text in azure.secrets.items():
+            proxy.add_secret(name, text)
+        proxy.services.secrets.forget(ADMIN_KEY)
+        proxy.services.secrets.forget(f"{ADMIN_KEY}-previous")
+        for text in azure.secrets.values():
+            assert (await proxy.call("GET", "/manage/keys", key=text)).status == 200
 
 
 async def test_a_vault_that_hangs_up_is_named_in_one_line(

@@ -21,6 +21,7 @@ class Azure(Upstream):
         self.secrets: dict[str, str] = {}
         self.written: list[str] = []
         self.deleted: set[str] = set()
+        self.unrecoverable = False
         self.role_after = 0
         self.vaults: list[list[Json]] = []
 
@@ -34,7 +35,17 @@ class Azure(Upstream):
         if self.role_after:
             self.role_after -= 1
             return refused(403, "Forbidden", inner="ForbiddenByRbac")
+        if request.path.startswith("/deletedsecrets/"):
+            return self._recover(request.path.split("/")[2])
         return self._secret(request, request.path.removeprefix("/secrets/"))
+
+    def _recover(self, name: str) -> Behaviour:
+        if name not in self.deleted:
+            return refused(404, "SecretNotFound")
+        if self.unrecoverable:
+            return refused(403, "Forbidden", inner="AccessDenied")
+        self.deleted.remove(name)
+        return Reply({"id": f"{self.url}/secrets/{name}"})
 
     def _secret(self, request: Received, name: str) -> Behaviour:
         if request.method == "PUT":
