@@ -19,6 +19,7 @@ PARTS = (
     "realtime",
     "models",
     "manage",
+    "dead_letters",
     "service",
 )
 """The modules beside this one that describe endpoints, in the order of the document."""

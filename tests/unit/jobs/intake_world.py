@@ -1,18 +1,21 @@
 """The services that take in messages, on a database that can go away."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shared import Json
+from shared.adapters.local_events import LocalEvents
 from shared.adapters.sqlite import SqliteStore
 from shared.bootstrap import build_services
 from shared.clock import ManualClock
 from shared.containers import JOBS, MODELS, PROJECTS
+from shared.errors import EventsUnavailable
 from shared.jobs.job import Job
 from shared.jobs.messages import Cancel, Direct, Malformed, Received, read_message
-from shared.ports import Query
+from shared.ports import Event, LoggedEvent, Query
 from shared.services import Services
 from shared.settings import Settings
 from tests.unit.access.worlds import Outages
@@ -20,9 +23,33 @@ from tests.unit.access.worlds import Outages
 QUESTION: Json = {"model": "chat", "messages": [{"role": "user", "content": "Hello"}]}
 
 
+class Hubs:
+    """An `EventPublisher` in front of a log that can be read. `down` fails every call, as a hub does."""
+
+    def __init__(self, log: LocalEvents) -> None:
+        self.log = log
+        self.down = False
+
+    async def publish(self, hub: str, events: Sequence[Event]) -> None:
+        if self.down:
+            raise EventsUnavailable(f"{hub} cannot be reached.")
+        await self.log.publish(hub, events)
+
+    async def read(self, hub: str) -> list[LoggedEvent]:
+        """What waits in the hub, of one partition."""
+        async with self.log.consumer(hub, "looking", poll=0.01) as consumer:
+            async for batch in consumer:
+                return list(batch.events)
+        return []
+
+    async def close(self) -> None:
+        await self.log.close()
+
+
 @dataclass
 class World:
     services: Services
+    hubs: Hubs
     outages: Outages
     clock: ManualClock
     sequence: int = 0
@@ -63,12 +90,13 @@ class World:
 async def build_world(directory: Path) -> World:
     outages, clock = Outages(SqliteStore(directory / "data.sqlite3")), ManualClock()
     settings = Settings(mode="local", local_dir=directory)
-    services = build_services(settings, store=outages, clock=clock)
+    hubs = Hubs(LocalEvents(directory / "events.sqlite3", clock=clock))
+    services = build_services(settings, store=outages, clock=clock, publisher=hubs)
     for document in (model("chat"), model("hidden", projects=["other"], private=True)):
         await outages.create(MODELS, document)
     for project in ("team", "other"):
         await outages.create(PROJECTS, {"id": project})
-    return World(services, outages, clock)
+    return World(services, hubs, outages, clock)
 
 
 def model(id: str, **more: Any) -> Json:
