@@ -115,12 +115,18 @@ class Inference:
     async def collect(self, request: InferenceRequest, collecting: Collecting) -> Answer:
         """A call whose answer is gathered whole, for a job. Raises a `ProxyError`.
 
-        `collecting` follows it and holds its record: usage and cost are priced here, and written by the caller.
+        `collecting` follows it and holds its record: usage and cost are priced here, and written by the caller. The
+        answer keeps the provider's ids; an error's words do not.
         """
         record = collecting.record = self._ledger.begin(request)
         plan = await self._plan(request, record)
         collecting.planned()
-        answer = await self._dispatcher.ask(plan, record, collecting.attempt)
+        try:
+            answer = await self._dispatcher.ask(plan, record, collecting.attempt)
+        except ProxyError as error:
+            if request.labels is not None:
+                request.labels.error(error)
+            raise
         record.dropped = answer.dropped
         self._ledger.price(record, _used(request, answer))
         return answer
