@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
 
 import orjson
 
@@ -16,12 +15,15 @@ from shared.errors import AdminRequired, Conflict, InvalidValue, NotFound, Proxy
 from shared.inference.operations import CHAT_COMPLETIONS
 from shared.jobs import transitions
 from shared.jobs.fields import without_job_fields
+from shared.jobs.figures import Figures
 from shared.jobs.ids import JOB_ID, id_of_key, new_id
-from shared.jobs.job import Job, JobFailure, Queue, Status
+from shared.jobs.job import Job, JobFailure, Status
 from shared.jobs.payloads import PayloadMissing, Payloads
+from shared.jobs.settlement import Settlement
 from shared.jobs.store import Held, JobMoved, JobStore
 from shared.jobs.submission import Submissions
 from shared.jobs.views import job_data
+from shared.jobs.worker import Worker
 from shared.ports import Clock
 from shared.telemetry.logging import log_event, log_failure
 
@@ -35,28 +37,6 @@ _CHAT = CHAT_COMPLETIONS.name
 _logger = logging.getLogger("llmproxy.jobs")
 
 
-class Settles(Protocol):
-    """Does what follows from a job's end."""
-
-    async def settle(self, held: Held) -> object:
-        """Raises `StoreUnavailable` when it could not finish: the sweeper will."""
-        ...
-
-
-class Figures(Protocol):
-    """What is known of all jobs together."""
-
-    async def metrics(self, project: str | None) -> Json: ...
-
-    async def estimate(self, queue: Queue, now: float) -> float | None:
-        """When a job that is submitted now may be done, in seconds since 1970."""
-        ...
-
-
-class NoticesCancels(Protocol):
-    def notice_cancel(self, id: str) -> None: ...
-
-
 class Jobs:
     """Every method raises children of `ProxyError` only. A job of another project is as one that is not there."""
 
@@ -67,9 +47,9 @@ class Jobs:
         payloads: Payloads,
         clock: Clock,
         *,
-        figures: Figures | None = None,
-        settlement: Settles | None = None,
-        worker: NoticesCancels | None = None,
+        figures: Figures,
+        settlement: Settlement,
+        worker: Worker,
     ) -> None:
         self._submissions = submissions
         self._jobs = jobs
@@ -175,19 +155,14 @@ class Jobs:
         """Counts and averages of the caller's project; for admins of all projects, or of `project_id`."""
         whole = caller.admin and project_id is None
         project = None if whole else scope(caller, project_id)
-        if self._figures is None:
-            raise NotFound("There are no figures of jobs here.")
         with store_errors():
             return await self._figures.metrics(project)
 
     async def estimate(self, job: Job) -> float | None:
         """When a queued job may be done, in seconds since 1970; None where nothing is known yet."""
-        if self._figures is None or job.status is not Status.QUEUED:
+        if job.status is not Status.QUEUED:
             return None
-        try:
-            return await self._figures.estimate(job.queue, self._clock.time())
-        except StoreUnavailable:
-            return None
+        return await self._figures.estimate(job.queue, self._clock.time())
 
     async def close(self) -> None:
         """Gives what follows from cancellations a last moment; the sweeper does what is left."""
@@ -225,24 +200,20 @@ class Jobs:
         return held.job.sort_key
 
     def _after_cancel(self, held: Held, before: Status) -> None:
-        if self._worker is not None:
-            self._worker.notice_cancel(held.job.id)
+        self._worker.notice_cancel(held.job.id)
         # Who holds a job that runs knows best what it used, and settles it.
-        if before is Status.QUEUED and self._settlement is not None:
-            self._in_background(self._settle(self._settlement, held))
+        if before is Status.QUEUED:
+            task = asyncio.create_task(self._settle(held))
+            self._settling.add(task)
+            task.add_done_callback(self._settling.discard)
 
-    async def _settle(self, settlement: Settles, held: Held) -> None:
+    async def _settle(self, held: Held) -> None:
         try:
-            await settlement.settle(held)
+            await self._settlement.settle(held)
         except StoreUnavailable as error:
             log_event(_logger, logging.WARNING, "job_not_settled", document=held.job.id, message=str(error))
         except Exception as error:
             log_failure(_logger, "job_not_settled", error, document=held.job.id)
-
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._settling.add(task)
-        task.add_done_callback(self._settling.discard)
 
 
 def scope(caller: Caller, project_id: str | None) -> str:

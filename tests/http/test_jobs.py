@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from shared import Json
-from shared.clock import ManualClock
+from shared.clock import ManualClock, iso
 from shared.jobs.job import JobFailure, Status
 from shared.jobs.payloads import PayloadMissing
 from shared.jobs.submission import MAX_BODY
@@ -273,6 +273,43 @@ async def test_what_became_of_a_job_is_shown_where_its_request_is_gone(proxy: Pr
         await proxy.services.payloads.request(held.job)
     whole = (await proxy.call("GET", f"{JOBS}/{id}")).json()
     assert (whole["status"], whole["messages"], whole["request"]) == ("queued", None, {})
+
+
+async def test_the_metrics_are_of_the_callers_project_and_of_all_for_administrators(
+    proxy: Proxy, clock: ManualClock
+) -> None:
+    team, other = await proxy.add_key(project="team"), await proxy.add_key(project="other")
+    for key in (team, team, other):
+        id = await submitted(proxy, key=key)
+    await complete(proxy, id)
+    clock.advance(60)
+    all_of_them = (await proxy.call("GET", "/v1/async/metrics")).json()
+    assert (all_of_them["total_jobs"], all_of_them["queued_jobs"], all_of_them["completed_jobs"]) == (3, 2, 1)
+    assert (await proxy.call("GET", "/v1/async/metrics", key=team)).json()["total_jobs"] == 2
+    assert (await proxy.call("GET", "/v1/async/metrics?project_id=other")).json()["total_jobs"] == 1
+    refused = await proxy.call("GET", "/v1/async/metrics?project_id=other", key=team)
+    assert (refused.status, refused.error["code"]) == (403, "admin_required")
+
+
+async def test_a_submission_is_told_when_it_may_be_done_once_that_was_measured(
+    proxy: Proxy, clock: ManualClock
+) -> None:
+    id = await submitted(proxy)
+    clock.advance(4)
+    await complete(proxy, id)
+    clock.advance(60)
+    assert (await proxy.call("GET", "/v1/async/metrics")).json()["average_queue_time_seconds"] == 4
+    estimate = (await submit(proxy)).json()["estimated_completion_time"]
+    assert iso(clock.time()) <= estimate <= iso(clock.time() + 60)
+
+
+async def test_a_cancelled_job_that_no_one_ran_is_settled_at_once(proxy: Proxy) -> None:
+    id = await submitted(proxy)
+    assert (await proxy.call("DELETE", f"{JOBS}/{id}")).status == 200
+    async with asyncio.timeout(10):
+        while not (held := await proxy.services.job_store.get(id)) or not held.job.settled:
+            await asyncio.sleep(0.01)
+    assert (held.job.status, held.job.charged, held.job.notices) == ("cancelled", True, ())
 
 
 # The same submission again

@@ -61,12 +61,13 @@ async def test_while_the_hub_is_silent_a_submission_waits_two_seconds_at_most(
 async def test_a_submission_is_one_write_of_the_request_one_of_the_head_and_one_event(
     proxy: Proxy, store: Outages, events: Events
 ) -> None:
-    await submitted(proxy)
+    # The figures, from which the estimate is made, are read now and not again for a while.
+    assert (await proxy.call("GET", "/v1/async/metrics")).status == 200
     before = dict(store.calls)
     await submitted(proxy)
     made = {name: count - before.get(name, 0) for name, count in store.calls.items()}
     assert {name: count for name, count in made.items() if count} == {"upsert": 1, "create": 1}
-    assert len(events.published) == 2
+    assert len(events.published) == 1
 
 
 @pytest.mark.parametrize("container", [JOB_PAYLOADS, JOBS], ids=lambda container: container.name)

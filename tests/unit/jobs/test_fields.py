@@ -57,7 +57,7 @@ WRONG = [
     *wrong("tags", "tag", {}, ["t"] * 17),
     *wrong("tags", *(["good", tag] for tag in ("", "t" * 65, 7, None, "a\tb")), param="tags[1]"),
     *wrong("metadata", [], "text", {str(number): "" for number in range(17)}, {"k" * 65: "v"}),
-    *wrong("metadata", *({"k": text} for text in (7, None, {}, "v" * 513)), param="metadata.k"),
+    *wrong("metadata", {"k": 7}, {"k": None}, {"k": {}}, {"k": "v" * 513}, param="metadata.k"),
 ]
 
 
