@@ -44,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
     take = verbs.add_parser("import", help="create and change what a file says; nothing is deleted")
     take.add_argument("file", nargs="?", default="-", help="an export (standard input)")
     take.add_argument("--dry-run", action="store_true", help="say what would happen, and write nothing")
+    take.add_argument("--litellm", action="store_true", help="the file is a config.yaml of LiteLLM's proxy")
+    take.add_argument(
+        "--variable",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="with --litellm: what os.environ/NAME means where no secret is wanted, such as an address",
+    )
     return parser
 
 

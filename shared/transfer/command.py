@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from shared.bootstrap import build_services
+from shared.clock import iso
 from shared.errors import CatalogUnavailable
 from shared.services import Services
 from shared.settings import Settings
@@ -35,10 +36,13 @@ async def run(asked: argparse.Namespace) -> int:
     try:
         if asked.verb == "export":
             return await _export(services, asked.file)
+        found = await asyncio.to_thread(
+            _from_litellm if asked.litellm else _records, services, asked, content
+        )
         takes = CatalogImport(
             services.store, services.projects, services.audit, services.clock, dry_run=asked.dry_run
         )
-        return await _import(_records(services, asked, content), takes, asked.dry_run)
+        return await _import(found, takes, asked.dry_run)
     finally:
         await services.close()
 
@@ -78,6 +82,9 @@ async def _import(found: Iterable[tuple[str, Record | str]], takes: CatalogImpor
 def _records(
     services: Services, asked: argparse.Namespace, content: bytes
 ) -> Iterable[tuple[str, Record | str]]:
+    """The lines of an export."""
+    if asked.variable:
+        raise Misused("--variable goes with --litellm")
     try:
         file = read_file(content)
     except NotAnExport as error:
@@ -99,6 +106,36 @@ def _records(
     if shortfall is not None:
         found.append(("the whole file", f"{shortfall}; if that is on purpose, take out its counts"))
     return found
+
+
+def _from_litellm(
+    services: Services, asked: argparse.Namespace, content: bytes
+) -> Iterable[tuple[str, Record | str]]:
+    """The documents that a configuration of LiteLLM becomes; says what could not be taken over."""
+    from shared.transfer.litellm_config import convert
+    from shared.transfer.litellm_file import NotReadable
+
+    variables = dict(pair.partition("=")[::2] for pair in asked.variable)
+    try:
+        conversion = convert(
+            content,
+            now=iso(services.clock.time()),
+            variables=variables,
+            endpoint_hosts=services.settings.endpoint_hosts,
+        )
+    except NotReadable as error:
+        raise Misused(f"{_name(asked.file)}: {error}") from None
+    for where, sentence in conversion.remarks:
+        _say(f"{where}: {sentence}")
+    models = [
+        record for _, record in conversion.found if isinstance(record, Record) and record.kind == "model"
+    ]
+    unpriced = sum("costs" not in model.body for model in models)
+    if unpriced:
+        _say(f"{unpriced} of {len(models)} models have no costs in the file: what they cost stays unknown")
+    if conversion.secrets:
+        _say(f"secrets that the vault must hold: {', '.join(conversion.secrets)}")
+    return conversion.found
 
 
 def _sum(counts: Counter[Outcome]) -> str:
