@@ -81,6 +81,8 @@ def inference(
     answers: Sequence[Answer],
     text: str = "",
     examples: Sequence[Example] = (),
+    parameters: Sequence[Json] = (),
+    errors: Sequence[int] = (),
 ) -> Endpoint:
     """The endpoint of a declared operation: `POST` at its path. `request` is a schema, or one per media type."""
     media = request if any("/" in name for name in request) else {_media(operation): request}
@@ -92,10 +94,11 @@ def inference(
         tag=tag,
         summary=summary,
         text=text,
+        parameters=parameters,
         request=media,
         examples=examples,
         answers=answers,
-        errors=INFERENCE_ERRORS,
+        errors=(*errors, *INFERENCE_ERRORS),
         operation=operation,
     )
 

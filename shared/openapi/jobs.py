@@ -27,7 +27,7 @@ _ASKED: Json = chat.SCHEMAS["ChatCompletionRequest"]["properties"]
 _STATUS = choice(*Status)
 _MOMENT = nullable(text("UTC.", format="date-time"))
 _METADATA = f"At most {MAX_PAIRS} pairs of text. Kept with the job; travels on where `store` is true."
-_JOB_FIELDS: Json = {
+JOB_FIELDS: Json = {
     "priority": any_of(
         whole(minimum=1, maximum=10),
         choice(*PRIORITIES),
@@ -101,7 +101,7 @@ SCHEMAS: Json = {
     "JobRequest": record(
         {
             **{name: schema for name, schema in _ASKED.items() if not name.startswith("stream")},
-            **_JOB_FIELDS,
+            **JOB_FIELDS,
         },
         ("messages",),
         "A chat completion, which cannot be streamed, and what is said of its job. At most 1.5 MB.",
@@ -170,7 +170,7 @@ SCHEMAS: Json = {
 _HELLO: Json = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello"}]}
 _ID = in_path("id", "Id of a job of the caller's own project; any other is 404.")
 _PROJECT = in_query("project_id", "For administrators: another project's.")
-_KEY = in_header(
+IDEMPOTENCY_KEY = in_header(
     "Idempotency-Key",
     "1 to 255 visible characters. The same key with the same body gives the same job, for 24 hours at least; with "
     "another body it is 409.",
@@ -218,7 +218,7 @@ def _jobs(function: str, base: str, name: str, text: str) -> tuple[Endpoint, ...
                 headers={"location": "Path of the job."},
             ),
             text=text,
-            parameters=(_KEY,),
+            parameters=(IDEMPOTENCY_KEY,),
             request={JSON: ref("JobRequest")},
             given=(
                 Example("plain", "A question", _HELLO),

@@ -2,6 +2,7 @@
 
 from shared import Json
 from shared.inference.operations import RESPONSES, STORED_RESPONSES
+from shared.jobs.fields import JOB_FIELDS as JOBS_OWN
 from shared.openapi.chat import MODEL, STEERING
 from shared.openapi.endpoint import (
     EVENTS,
@@ -14,6 +15,7 @@ from shared.openapi.endpoint import (
     in_query,
     inference,
 )
+from shared.openapi.jobs import IDEMPOTENCY_KEY, JOB_FIELDS
 from shared.openapi.schema import (
     any_of,
     anything,
@@ -30,6 +32,13 @@ from shared.openapi.schema import (
 )
 
 TAG = "Responses"
+
+
+def _of_a_job(schema: Json) -> Json:
+    """A field that means something with `background` alone."""
+    text = f"With `background`. {schema.get('description', '')}".strip()
+    return {**schema, "description": text}
+
 
 SCHEMAS: Json = {
     "ResponseRequest": record(
@@ -61,6 +70,9 @@ SCHEMAS: Json = {
                 flag("`false`: the provider keeps nothing, and there is nothing to read later.")
             ),
             "stream": nullable(flag("Answer in typed server-sent events.")),
+            "background": nullable(
+                flag("Answer at once, and let a job make the response; not with `stream` or `store: false`.")
+            ),
             "stream_options": nullable(anything()),
             "metadata": nullable(anything()),
             "service_tier": nullable(text()),
@@ -68,6 +80,7 @@ SCHEMAS: Json = {
             "safety_identifier": text(),
             "user": text("Who this is for; kept in the records of usage."),
             **STEERING,
+            **{name: _of_a_job(schema) for name, schema in JOB_FIELDS.items() if name in JOBS_OWN},
         },
         description="What is not named here travels on to the provider. What would name things stored in the "
         "provider's account (`file_id`, `vector_store_ids`, containers, item references, `prompt`) is refused.",
@@ -82,10 +95,12 @@ SCHEMAS: Json = {
     ),
     "Response": record(
         {
-            "id": text("Signed: it says where the response lies and whose it is."),
+            "id": text("Signed: it says where the response lies, or which job makes it, and whose it is."),
             "object": constant("response"),
             "created_at": number("Seconds since 1970."),
             "status": text("`completed`, `incomplete`, `failed`, `in_progress`, `cancelled`, `queued`"),
+            "background": nullable(flag()),
+            "completed_at": nullable(number("Seconds since 1970.")),
             "model": text(),
             "output": listed(
                 record({"type": text("`message`, `function_call`, `reasoning`, …"), "id": text()}, ("type",))
@@ -133,7 +148,15 @@ _ID = in_path("id", "Id of a response of the caller's own project; any other is 
 
 
 def _stored(
-    method: str, below: str, id: str, summary: str, answer: Answer, *parameters: Json, example: bool = True
+    method: str,
+    below: str,
+    id: str,
+    summary: str,
+    answer: Answer,
+    *parameters: Json,
+    example: bool = True,
+    text: str = "",
+    errors: tuple[int, ...] = (),
 ) -> Endpoint:
     return Endpoint(
         function="responses",
@@ -142,10 +165,11 @@ def _stored(
         id=id,
         tag=TAG,
         summary=summary,
+        text=text,
         parameters=(_ID, *parameters),
         examples=(Example("stored", "One that was stored"),) if example else (),
         answers=(answer,),
-        errors=(400, *INFERENCE_ERRORS),
+        errors=(400, *errors, *INFERENCE_ERRORS),
         operation=STORED_RESPONSES,
     )
 
@@ -157,11 +181,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         id="createResponse",
         tag=TAG,
         summary="Make a response",
-        text="JSON, or typed events with `stream: true`. Models that only chat are asked in their own way.",
+        text="JSON, or typed events with `stream: true`. Models that only chat are asked in their own way. With "
+        "`background: true` a job makes it: the answer is the response `queued`; read it until it has ended. The "
+        "fields of a job and an `Idempotency-Key` mean what they mean there.",
+        parameters=(IDEMPOTENCY_KEY,),
+        errors=(409,),
         request=ref("ResponseRequest"),
         examples=(
             Example("plain", "A question", _HELLO),
             Example("streamed", "The same in events", {**_HELLO, "stream": True}),
+            Example("background", "In the background", {**_HELLO, "background": True, "priority": "low"}),
             Example(
                 "items",
                 "A conversation",
@@ -192,6 +221,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "deleteResponse",
         "Delete a stored response",
         Answer("It is gone.", {JSON: ref("ResponseDeleted")}),
+        text="One in the background must have ended: 409 before that.",
+        errors=(409,),
     ),
     _stored(
         "POST",
@@ -200,6 +231,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Stop a response in the background",
         Answer("The response.", {JSON: ref("Response")}),
         example=False,
+        text="One that has ended stays as it is.",
+        errors=(409,),
     ),
     _stored(
         "GET",
