@@ -20,12 +20,15 @@ NAMESPACE = "local"
 
 
 class HubReaders:
-    """One reader of a hub for each function, as a host has it."""
+    """One reader of a hub for each function, as a host has it. `farewell` is in seconds."""
 
-    def __init__(self, log: EventLog, targets: Sequence[HubTarget], batch_size: int) -> None:
+    def __init__(
+        self, log: EventLog, targets: Sequence[HubTarget], batch_size: int, farewell: float = FAREWELL
+    ) -> None:
         self._log = log
         self._targets = targets
         self._batch_size = batch_size
+        self._farewell = farewell
         self._subscriptions: list[Subscription] = []
 
     def start(self) -> None:
@@ -33,7 +36,7 @@ class HubReaders:
 
     async def stop(self) -> None:
         """What does not end in time comes again, to whoever reads the hub next."""
-        closing = (subscription.close(FAREWELL) for subscription in self._subscriptions)
+        closing = (subscription.close(self._farewell) for subscription in self._subscriptions)
         await asyncio.gather(*closing)
         self._subscriptions = []
 
