@@ -16,6 +16,11 @@ param tags object
 param deployerPrincipalId string
 
 @description('Required. What the deployer is: User, Group or ServicePrincipal.')
+@allowed([
+  'User'
+  'Group'
+  'ServicePrincipal'
+])
 param deployerPrincipalType string
 
 @description('Required. Object ids of the publishers without HTTP.')

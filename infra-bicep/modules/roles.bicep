@@ -7,6 +7,11 @@ param appPrincipalId string
 param deployerPrincipalId string
 
 @description('Required. What the deployer is: User, Group or ServicePrincipal.')
+@allowed([
+  'User'
+  'Group'
+  'ServicePrincipal'
+])
 param deployerPrincipalType string
 
 @description('Required. Object ids of the publishers without HTTP.')
