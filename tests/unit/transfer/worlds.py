@@ -12,7 +12,7 @@ from shared.catalog.admin import ModelAdmin
 from shared.catalog.cache import CatalogCache
 from shared.clock import ManualClock
 from shared.containers import AUDIT, Container
-from shared.ports import Query
+from shared.ports import DocumentStore, Query
 from shared.settings import Settings
 from shared.transfer.exporting import export_catalog
 from shared.transfer.importing import CatalogImport, Result
@@ -25,9 +25,9 @@ from tests.unit.catalog.worlds import OPENAI
 class World:
     """`store` can fail, as `Outages` says."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, store: DocumentStore | None = None) -> None:
         self.clock = ManualClock()
-        self.store = Outages(SqliteStore(path, clock=self.clock))
+        self.store = Outages(store or SqliteStore(path, clock=self.clock))
         self.audit = AuditLog(self.store, self.clock, 365)
         self.projects = ProjectAdmin(self.store, self.audit, self.clock)
         self.ring = KeyRing(self.store, Vault(), self.clock)
