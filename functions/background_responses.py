@@ -5,6 +5,8 @@ from functions.http import PlainReply, json_response
 from functions.inference import forwarded
 from shared import Json
 from shared.errors import UnsupportedParameter
+from shared.inference.headers import routed_headers
+from shared.jobs.job import Status
 from shared.responses.ids import InJob
 from shared.responses.service import Action
 
@@ -38,4 +40,9 @@ async def answer_in_background(exchange: Exchange, id: str, found: InJob, action
             return json_response(await jobs.delete(id, found, exchange.caller, exchange.request_id))
     if asks_for_events(exchange):
         raise UnsupportedParameter("A response in the background has no events to stream.", param="stream")
-    return json_response(await jobs.show(id, found, project))
+    shown, job = await jobs.show(id, found, project)
+    if job.status is not Status.COMPLETED:
+        return json_response(shown)
+    # A completed one has the headers of a response that was not waited for.
+    headers = routed_headers(job.model_used, job.provider, job.attempts, job.cost_usd)
+    return json_response(shown, 200, headers)

@@ -91,9 +91,10 @@ class ResponseJobs:
             raise Conflict("What this Idempotency-Key has made is gone; use another.")
         return await self._shown(job.public_id or public_id, job)
 
-    async def show(self, id: str, found: InJob, project: str) -> Json:
+    async def show(self, id: str, found: InJob, project: str) -> tuple[Json, Job]:
+        """The response object, and the job behind it."""
         held = await self._held.get(id, found, project)
-        return await self._shown(id, held.job)
+        return await self._shown(id, held.job), held.job
 
     async def cancel(self, id: str, found: InJob, project: str) -> Json:
         """The response as it ended: cancelled, unless it had ended before."""

@@ -102,8 +102,9 @@ async def test_it_is_asked_as_a_stream_and_shown_whole_under_its_id(
         "stream": True,
     }
     [kept] = upstream.kept
-    shown = (await proxy.call("GET", f"/v1/responses/{made.id}")).body
-    assert kept.encode() not in shown.replace(b"msg_" + kept.encode(), b"")
+    read = await proxy.call("GET", f"/v1/responses/{made.id}")
+    assert (read.headers["x-llmproxy-model"], read.headers["x-llmproxy-attempts"]) == ("m", "1")
+    assert kept.encode() not in read.body.replace(b"msg_" + kept.encode(), b"")
     assert (await job_of(proxy, made.id)).response == ("m", kept)
 
 
