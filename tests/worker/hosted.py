@@ -25,14 +25,22 @@ def example_settings() -> dict[str, str]:
 class HostedApp:
     """`address` is the app's, `control` the host's. `lines` is what the process has printed so far."""
 
-    def __init__(self, settings: Mapping[str, str], app: Path = ROOT) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        app: Path = ROOT,
+        *,
+        python: str = sys.executable,
+        host: Path = ROOT,
+    ) -> None:
+        """`python` runs it. `host` is the folder that holds `tests.worker.host`, and is on its path."""
         # Only what a process needs of this one's environment: the settings are the example's.
         kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
         self.lines: list[str] = []
         self._ready: queue.SimpleQueue[dict[str, str] | None] = queue.SimpleQueue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.host", str(app)],
-            cwd=ROOT,
+            [python, "-m", "tests.worker.host", str(app)],
+            cwd=host,
             env={**kept, "PYTHONUNBUFFERED": "1", **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
