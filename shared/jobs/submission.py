@@ -27,7 +27,7 @@ from shared.jobs.store import Held, JobStore, JobTaken
 from shared.jobs.transitions import submitted
 from shared.jobs.wakeups import Wakeups
 from shared.ports import Clock
-from shared.telemetry.logging import log_event
+from shared.telemetry.logging import log_event, log_failure
 from shared.wire.parameters import body_headers, check_names
 
 MAX_BODY = 1_572_864
@@ -73,6 +73,8 @@ class Submissions:
         wakeups: Wakeups,
         clock: Clock,
         local: bool,
+        *,
+        most_publishing: int = MAX_PUBLISHING,
     ) -> None:
         self._inference = inference
         self._jobs = jobs
@@ -80,6 +82,7 @@ class Submissions:
         self._wakeups = wakeups
         self._clock = clock
         self._local = local
+        self._most_publishing = most_publishing
         self._publishing: set[asyncio.Task[None]] = set()
 
     def read(
@@ -159,7 +162,8 @@ class Submissions:
 
     async def publish(self, job: Job) -> None:
         """Publishes the job's event, and waits for that, but not for long: the sweeper would do it later."""
-        if len(self._publishing) >= MAX_PUBLISHING:
+        if len(self._publishing) >= self._most_publishing:
+            _not_published(job, "Too many events wait for the hub.")
             return
         task = asyncio.create_task(self._publish(job))
         self._publishing.add(task)
@@ -179,14 +183,15 @@ class Submissions:
         try:
             await self._wakeups.publish([job])
         except EventError as error:
-            log_event(
-                _logger,
-                logging.WARNING,
-                "job_not_published",
-                project=job.project,
-                document=job.id,
-                message=str(error),
-            )
+            _not_published(job, str(error))
+        except Exception as error:
+            log_failure(_logger, "job_not_published", error, document=job.id, project=job.project)
+
+
+def _not_published(job: Job, why: str) -> None:
+    log_event(
+        _logger, logging.WARNING, "job_not_published", project=job.project, document=job.id, message=why
+    )
 
 
 def _same(held: Held, submission: Submission) -> Held:

@@ -15,6 +15,7 @@ from shared.jobs.payloads import PayloadMissing
 from shared.jobs.submission import MAX_BODY
 from tests.http.jobs import COMPLETION, JOBS, Events, chat, claim, complete, fail, submit, submitted
 from tests.proxy import Proxy, running_proxy
+from tests.upstreams.openai import OpenAIUpstream
 
 EVERYWHERE = (JOBS, "/v1/chat/completions/async", "/openai/v1/async/chat/completions")
 
@@ -417,6 +418,21 @@ async def test_a_wrong_submission_is_refused_and_leaves_nothing(
     assert (reply.status, reply.error["code"], reply.error["param"]) == (status, code, param)
     assert (await proxy.call("GET", JOBS, key=key)).json()["data"] == []
     assert events.published == []
+
+
+async def test_a_submission_takes_no_turn_of_a_group(proxy: Proxy) -> None:
+    async with OpenAIUpstream(require_key=False) as upstream:
+        for id in ("one", "other"):
+            await proxy.add_model(id, upstream.url)
+        group = {"id": "both", "kind": "group", "strategy": "round-robin", "members": ["one", "other"]}
+        assert (await proxy.call("POST", "/manage/models", group)).status == 201
+        asked = []
+        for _ in range(4):
+            await submitted(proxy, chat(model="both"))
+            reply = await proxy.call("POST", "/v1/chat/completions", chat(model="both"))
+            assert reply.status == 200, reply.body
+            asked.append(reply.headers["x-llmproxy-model"])
+        assert asked == ["one", "other", "one", "other"]
 
 
 async def test_a_key_is_held_to_its_models(proxy: Proxy) -> None:

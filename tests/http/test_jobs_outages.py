@@ -10,6 +10,7 @@ import pytest
 from shared.adapters.sqlite import SqliteStore
 from shared.containers import JOB_PAYLOADS, JOBS
 from shared.jobs import submission
+from shared.jobs.submission import Submissions
 from tests.http.jobs import JOBS as ADDRESS
 from tests.http.jobs import Events, chat, claim, submit, submitted
 from tests.proxy import Proxy, running_proxy
@@ -56,6 +57,28 @@ async def test_while_the_hub_is_silent_a_submission_waits_two_seconds_at_most(
     while not events.published:
         await asyncio.sleep(0.01)
     assert events.bodies()[0]["execution_id"] == id
+
+
+async def test_events_do_not_pile_up_before_a_hub_that_is_silent(proxy: Proxy, events: Events) -> None:
+    held = await proxy.services.job_store.get(await submitted(proxy))
+    assert held is not None
+    services = proxy.services
+    submissions = Submissions(
+        services.inference,
+        services.job_store,
+        services.payloads,
+        services.wakeups,
+        services.clock,
+        local=True,
+        most_publishing=2,
+    )
+    events.open.clear()
+    waiting = asyncio.gather(*(submissions.publish(held.job) for _ in range(5)))
+    await asyncio.sleep(0)
+    events.open.set()
+    await waiting
+    await submissions.close()
+    assert len(events.published) == 1 + 2
 
 
 async def test_a_submission_is_one_write_of_the_request_one_of_the_head_and_one_event(
