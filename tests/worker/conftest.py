@@ -1,6 +1,6 @@
 """One hosted app for the suite, and what a test needs to talk to it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,12 @@ class Client:
     async def run_timer(self, name: str) -> Any:
         """The failure of one run of a timer function, or None."""
         async with self.session.post(f"{self.app.control}/timers/{name}") as answer:
+            answer.raise_for_status()
+            return await answer.json()
+
+    async def hand_over(self, function: str, events: Sequence[Json]) -> Any:
+        """The failure of a function with one batch of a hub's events, or None. See `tests.worker.host.events`."""
+        async with self.session.post(f"{self.app.control}/hubs/{function}", json=list(events)) as answer:
             answer.raise_for_status()
             return await answer.json()
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
+from tests.worker.host.events import batch
 from tests.worker.host.front import Front
 from tests.worker.host.library import Library
 from tests.worker.host.messages import TypedData
@@ -20,7 +21,8 @@ class Control:
     """Listens apart from the app, so that no path of the app's is taken.
 
     `GET /functions` lists `{name, bindings}`, `POST /timers/{name}` runs a timer and gives its failure or
-    null, `GET /waiting` lists the HTTP invocations under way, `GET /failures` those that failed.
+    null, `POST /hubs/{name}` hands a batch of events to a function and gives the same, `GET /waiting` lists the
+    HTTP invocations under way, `GET /failures` those that failed.
     """
 
     def __init__(self, library: Library, front: Front) -> None:
@@ -31,6 +33,7 @@ class Control:
             [
                 web.get("/functions", self._functions),
                 web.post("/timers/{name}", self._timer),
+                web.post("/hubs/{name}", self._hub),
                 web.get("/waiting", self._waiting),
                 web.get("/failures", self._failures),
             ]
@@ -58,6 +61,15 @@ class Control:
         if function is None or function.trigger["type"] != "timerTrigger":
             return web.Response(status=404)
         failure = await self._library.invoke(function.name, TypedData(json=json.dumps(PUNCTUAL)))
+        return web.json_response(asdict(failure) if failure else None)
+
+    async def _hub(self, request: web.Request) -> web.Response:
+        function = self._library.functions.get(request.match_info["name"])
+        if function is None or function.trigger["type"] != "eventHubTrigger":
+            return web.Response(status=404)
+        events = await request.json()
+        data, metadata = batch(function.trigger, events)
+        failure = await self._library.invoke(function.name, data, metadata=metadata)
         return web.json_response(asdict(failure) if failure else None)
 
     async def _waiting(self, request: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,8 +66,14 @@ class Library:
             self.functions[found.name] = IndexedFunction(found.name, found.function_id, bindings)
         self.http_address = started.capabilities.get("HttpUri", "")
 
-    async def invoke(self, name: str, data: TypedData, invocation: str | None = None) -> Failure | None:
-        """Runs one invocation to its end; None if it succeeded."""
+    async def invoke(
+        self,
+        name: str,
+        data: TypedData,
+        invocation: str | None = None,
+        metadata: Mapping[str, TypedData] | None = None,
+    ) -> Failure | None:
+        """Runs one invocation to its end; None if it succeeded. `metadata` is the trigger's."""
         function = self.functions[name]
         answer = await self._runtime.invocation_request(
             self._request(
@@ -74,7 +81,7 @@ class Library:
                 invocation_id=invocation or str(uuid.uuid4()),
                 function_id=function.id,
                 input_data=[ParameterBinding(name=function.trigger["name"], data=data)],
-                trigger_metadata={},
+                trigger_metadata=dict(metadata or {}),
                 trace_context=Message(trace_parent="", trace_state="", attributes={}),
                 retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
             )

@@ -18,6 +18,10 @@ class TypedData(Message):
         return next(iter(vars(self)), None)
 
 
+class CollectionBytes(Message):
+    """Several values at once: `bytes` is a list of them."""
+
+
 class ParameterBinding(Message):
     """A value for one parameter of the function: `name` and `data`."""
 
