@@ -290,6 +290,18 @@ async def test_a_provider_that_is_down_does_not_keep_a_response_from_being_delet
         await client.responses.retrieve(id)
 
 
+async def test_a_deletion_that_was_interrupted_is_finished_by_the_next(
+    proxy: Proxy, client: AsyncOpenAI, upstream: ResponsesUpstream
+) -> None:
+    id = await completed(proxy, client, upstream)
+    await proxy.services.payloads.remove((await Desk(proxy, id).held()).job)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.retrieve(id)
+    await client.responses.delete(id)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.delete(id)
+
+
 async def test_a_settled_one_keeps_its_last_lifetime_when_it_is_deleted(
     proxy: Proxy, client: AsyncOpenAI, upstream: ResponsesUpstream, clock: ManualClock
 ) -> None:
