@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from shared.containers import DAY_SECONDS
@@ -17,26 +18,30 @@ from shared.jobs.wakeups import Wakeups
 from shared.ports import Clock
 from shared.telemetry.logging import log_event, log_failure
 
-HEADS = 200
-"""Jobs of one page."""
-PAGES = 3
-"""Pages that one tick looks through at most."""
-WAKEUPS = 100
-"""Events that one tick publishes at most."""
-SWEEPING = 16
-"""Jobs whose state is seen to at once."""
-SENDING = 64
-"""Jobs whose webhooks are sent at once: most of that time is the receivers'."""
-PER_RECEIVER = 50
-"""Jobs of one receiver in a tick, so that one that does not answer leaves the others their share."""
-BEGINNING = 12.0
-"""Seconds of a tick in which more is begun."""
-LONGEST = 28.0
-"""Seconds after which a tick is cut off. What was not written by then is done again by the next one."""
 KEEP_AGAIN = 23 * DAY_SECONDS
 """What was submitted is kept anew when it has less than that to live, in seconds."""
 
 _logger = logging.getLogger("llmproxy.jobs")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How much one tick does at most. Times are in seconds.
+
+    It looks through `pages` of `heads` jobs, publishes `wakeups` events, sees to the state of `sweeping` jobs at once,
+    and sends the webhooks of `sending` jobs at once: most of that time is the receivers'. `per_receiver` is the share
+    of one receiver, so that one that does not answer leaves the others theirs. It begins nothing more after
+    `beginning`, and is cut off after `longest`: what was not written by then is done again by the next one.
+    """
+
+    heads: int = 200
+    pages: int = 3
+    wakeups: int = 100
+    sweeping: int = 16
+    sending: int = 64
+    per_receiver: int = 50
+    beginning: float = 12.0
+    longest: float = 28.0
 
 
 class Sweeper:
@@ -54,6 +59,7 @@ class Sweeper:
         clock: Clock,
         *,
         run_due: Callable[[], Awaitable[None]] | None = None,
+        turn: Turn = Turn(),
     ) -> None:
         self._jobs = jobs
         self._payloads = payloads
@@ -61,6 +67,7 @@ class Sweeper:
         self._wakeups = wakeups
         self._clock = clock
         self._run_due = run_due
+        self._turn = turn
         self._running = False
         self._store_failing = False
         self._hub_failing = False
@@ -71,8 +78,8 @@ class Sweeper:
             return
         self._running = True
         try:
-            async with asyncio.timeout(LONGEST):
-                begin_by = asyncio.get_running_loop().time() + BEGINNING
+            async with asyncio.timeout(self._turn.longest):
+                begin_by = asyncio.get_running_loop().time() + self._turn.beginning
                 await self._see_to_states(begin_by)
                 # Together, for both wait for others; each goes to its end, whatever becomes of the other.
                 for failure in await asyncio.gather(
@@ -97,10 +104,10 @@ class Sweeper:
     async def _see_to_states(self, begin_by: float) -> None:
         """Takes back, gives up, and charges. Jobs that fail do not keep those after them from being seen to."""
         after: str | None = None
-        for _ in range(PAGES):
-            page = await self._jobs.to_sweep(self._clock.time(), HEADS, after)
-            failed = await self._each(page, self._see_to, SWEEPING, begin_by)
-            if len(page) < HEADS or not failed:
+        for _ in range(self._turn.pages):
+            page = await self._jobs.to_sweep(self._clock.time(), self._turn.heads, after)
+            failed = await self._each(page, self._see_to, self._turn.sweeping, begin_by)
+            if len(page) < self._turn.heads or not failed:
                 return
             after = page[-1].job.sweep_key
 
@@ -118,7 +125,7 @@ class Sweeper:
 
     async def _wake(self, begin_by: float) -> None:
         """Publishes the events of queued jobs again, and keeps what was submitted while they wait."""
-        page = await self._jobs.to_wake(self._clock.time(), WAKEUPS)
+        page = await self._jobs.to_wake(self._clock.time(), self._turn.wakeups)
         waiting: list[Held] = []
 
         async def prepare(held: Held) -> None:
@@ -127,11 +134,11 @@ class Sweeper:
             else:
                 waiting.append(await self._keep(held))
 
-        await self._each(page, prepare, SWEEPING, begin_by)
+        await self._each(page, prepare, self._turn.sweeping, begin_by)
         for queue in Queue:
             of_queue = [held for held in waiting if held.job.queue is queue]
             if of_queue and await self._publish([held.job for held in of_queue]):
-                await self._each(of_queue, self._note_wakeup, SWEEPING, begin_by)
+                await self._each(of_queue, self._note_wakeup, self._turn.sweeping, begin_by)
 
     async def _keep(self, held: Held) -> Held:
         now = self._clock.time()
@@ -166,17 +173,17 @@ class Sweeper:
         shares: Counter[str] = Counter()
         chosen: list[Held] = []
         after: str | None = None
-        for _ in range(PAGES):
-            page = await self._jobs.to_notify(self._clock.time(), HEADS, after)
+        for _ in range(self._turn.pages):
+            page = await self._jobs.to_notify(self._clock.time(), self._turn.heads, after)
             for held in page:
                 receiver = _receiver(held.job)
                 shares[receiver] += 1
-                if shares[receiver] <= PER_RECEIVER:
+                if shares[receiver] <= self._turn.per_receiver:
                     chosen.append(held)
-            if len(page) < HEADS or len(chosen) >= HEADS:
+            if len(page) < self._turn.heads or len(chosen) >= self._turn.heads:
                 break
             after = page[-1].job.notice_key
-        await self._each(chosen, self._notify, SENDING, begin_by)
+        await self._each(chosen, self._notify, self._turn.sending, begin_by)
 
     async def _notify(self, held: Held) -> None:
         # It may have waited here for seconds, in which others have sent: read, rather than send twice.
