@@ -371,7 +371,9 @@ ENDPOINTS = (
         text="It follows from the secret `llmproxy-webhook-master`, and is another for each project.",
         parameters=(in_path("id", "Id of the project, percent-encoded."),),
         examples=(Example("secret", "The secret of a project", path={"id": "default"}),),
-        answers=(Answer("The secret.", {JSON: ref("WebhookSecret")}, headers={"cache-control": "`no-store`"}),),
+        answers=(
+            Answer("The secret.", {JSON: ref("WebhookSecret")}, headers={"cache-control": "`no-store`"}),
+        ),
         errors=(404, 503),
     ),
     Endpoint(
