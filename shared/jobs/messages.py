@@ -7,6 +7,7 @@ Malformed   none of these: a dead letter
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,7 +20,9 @@ from shared import Json
 from shared.access.validation import ProjectId
 from shared.clock import iso
 from shared.errors import InvalidRequest, InvalidValue
+from shared.jobs.fields import PRIORITIES
 from shared.jobs.ids import JOB_ID, id_of_event
+from shared.jobs.job import JobOptions
 from shared.jobs.wakeups import RUN
 
 CANCEL = "cancel"
@@ -31,7 +34,6 @@ INSIDE = ("payload", "request_params")
 _IDS = ("execution_id", "request_id")
 _ADDRESS = ("action", "project_id", *_IDS)
 _WAKE = frozenset((*_ADDRESS, "priority"))
-_USUAL_PRIORITY = 5
 _PROJECT: TypeAdapter[str] = TypeAdapter(ProjectId)
 
 Property: TypeAlias = str | int | float | bool
@@ -187,11 +189,12 @@ def _project(value: object) -> str | None:
 
 def _priority(received: Received, parts: list[Json]) -> int:
     for given in (received.properties.get("priority"), *(part.get("priority") for part in parts)):
-        if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 3:
-            given = int(given)
+        if isinstance(given, str):
+            # Some publishers' properties are text only.
+            given = PRIORITIES.get(given) or (int(given) if re.fullmatch("[0-9]{1,2}", given) else None)
         if isinstance(given, int) and not isinstance(given, bool) and 1 <= given <= 10:
             return given
-    return _USUAL_PRIORITY
+    return JobOptions().priority
 
 
 def _body(top: Json, inside: Json | None) -> tuple[Json, InvalidRequest | None]:

@@ -183,6 +183,9 @@ def test_a_message_that_cannot_be_understood_is_still_a_job(body: Any, param: st
         ({}, {"payload": {"priority": 8}}, 8),
         ({"priority": 99}, {"priority": 3}, 3),
         ({"priority": True}, {"priority": [1]}, 5),
+        ({}, {"priority": "high"}, 3),
+        ({"priority": "low"}, {"priority": 1}, 8),
+        ({"priority": "³"}, {}, 5),
         ({}, {}, 5),
     ],
 )
