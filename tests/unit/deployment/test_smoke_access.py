@@ -10,6 +10,7 @@ from shared import Json
 from shared.deployment.__main__ import main
 from shared.deployment.smoke_access import ADMIN_KEY, SMOKE_KEY
 from shared.smoke import MODEL, PROJECT
+from shared.smoke.__main__ import main as smoke
 from tests.proxy import Proxy, running_proxy
 from tests.unit.deployment.vault import Azure
 from tests.unit.smoke.proxy import ProxyServer
@@ -49,6 +50,17 @@ async def test_the_key_serves_the_smoke_test_and_nothing_else(
     assert (await proxy.call("GET", "/manage/keys", key=key)).status == 403
     [made] = await keys_of(proxy)
     assert made["models"] == [MODEL]
+
+
+async def test_the_smoke_test_passes_with_the_key_in_the_vault(
+    tmp_path: Path, azure: Azure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running_proxy(tmp_path / "local", events=True) as running:
+        azure.secrets[ADMIN_KEY] = running.key
+        assert await prepare(running.url, azure) == 0
+        arguments = ["--url", running.url, "--key-vault", azure.url]
+        status = await asyncio.to_thread(smoke, arguments)
+    assert (status, capsys.readouterr().err) == (0, "")
 
 
 async def test_the_model_is_hidden_from_other_projects(proxy: Proxy, azure: Azure) -> None:

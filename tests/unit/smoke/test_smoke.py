@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shared import VERSION
 from shared.deployment.web import LARGEST_ANSWER
 from shared.secrets import SMOKE_KEY
 from shared.smoke.__main__ import SECRET, main
@@ -203,12 +204,23 @@ def test_a_key_is_not_sent_in_the_clear(key_file: Path, capsys: pytest.CaptureFi
 
 
 async def test_the_local_host_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with running_proxy(tmp_path / "local", events=True) as running:
+        file = tmp_path / "key"
+        file.write_text(running.key, encoding="utf-8")
+        status = await smoke(running.url, file, "--model", "demo-chat", "--expect-version", VERSION)
+    captured = capsys.readouterr()
+    assert (status, captured.err) == (0, "")
+    assert [line.split()[1] for line in captured.out.splitlines()] == ["health:", "models:", "chat:", "job:"]
+
+
+async def test_a_proxy_that_runs_no_jobs_fails_at_the_job(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async with running_proxy(tmp_path / "local") as running:
         file = tmp_path / "key"
         file.write_text(running.key, encoding="utf-8")
-        await smoke(running.url, file, "--model", "demo-chat")
-    captured = capsys.readouterr()
-    assert [line.split()[1] for line in captured.out.splitlines()][:3] == ["health:", "models:", "chat:"]
+        assert await smoke(running.url, file, "--model", "demo-chat", "--limit", "2") == 1
+    assert capsys.readouterr().err.startswith("FAILED  job: the job ")
 
 
 def test_it_needs_nothing_but_python() -> None:
