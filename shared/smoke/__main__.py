@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _cannot(f"there is no key: {error}")
     if not _PRINTABLE.fullmatch(key):
         return _cannot("there is no key: it is empty, or holds what no key holds")
-    target = Target(server, key, chosen.model, chosen.limit, chosen.wait, chosen.expect_version)
+    target = Target(
+        server, key, chosen.model, chosen.limit, chosen.wait, chosen.expect_version, chosen.started_after
+    )
     for name, step in STEPS.items():
         started = time.monotonic()
         try:
@@ -57,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", type=_seconds, default=0.0, help="seconds that an app may take to start (default: 0)"
     )
     parser.add_argument("--expect-version", metavar="VERSION", help="the version that must answer")
+    parser.add_argument(
+        "--started-after",
+        type=float,
+        metavar="TIME",
+        help="seconds since 1970: the process that answers must have started later, so be the one deployed",
+    )
     return parser
 
 

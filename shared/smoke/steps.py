@@ -21,7 +21,11 @@ class StepFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is tested. `limit` is in seconds for each step; `wait` is how long health may take to come."""
+    """What is tested. `limit` is in seconds for each step; `wait` is how long health may take to come.
+
+    `version` is the one that must answer; `started_after` is the time (seconds since 1970) after which its
+    process must have started: a deployment of the same version replaces the processes of the one before.
+    """
 
     server: Server
     key: str
@@ -29,6 +33,7 @@ class Target:
     limit: float
     wait: float
     version: str | None = None
+    started_after: float | None = None
 
 
 class Clock:
@@ -133,6 +138,11 @@ def _health_problem(target: Target, answer: Answer) -> str:
         return "the answer is not the health of this service"
     if target.version is not None and body.get("version") != target.version:
         return f"version {body.get('version')} answers, {target.version} was deployed"
+    uptime = body.get("uptime_seconds")
+    if target.started_after is not None and (
+        not isinstance(uptime, int | float) or time.time() - uptime < target.started_after
+    ):
+        return "a process answers that was there before the deployment"
     return ""
 
 

@@ -128,12 +128,15 @@ def test_a_fork_gets_no_token() -> None:
 
 def test_the_package_is_what_is_deployed_and_the_smoke_test_comes_last() -> None:
     commands = [step["run"] for step in jobs(DEPLOY)["deploy"]["steps"] if "run" in step]
-    assert commands[-4] == "make package"
-    assert "--from-package dist/llm-proxy.zip" in commands[-2]
+    package, deploy = commands.index("make package"), len(commands) - 2
+    assert package < deploy
+    assert "--from-package dist/llm-proxy.zip" in commands[deploy]
+    assert "STARTED_AFTER" in commands[deploy - 1]
     words = re.sub(r"\$\([^)]*(?:\([^)]*\)[^)]*)*\)", "X", commands[-1].replace("\\\n", " ")).replace('"', "")
     assert words.split()[:3] == ["python", "-m", "shared.smoke"]
-    chosen = _parser().parse_args(words.split()[3:])
+    chosen = _parser().parse_args(words.replace("$STARTED_AFTER", "1").split()[3:])
     assert chosen.wait >= 60
+    assert chosen.started_after == 1
     assert chosen.key_file is None
 
 

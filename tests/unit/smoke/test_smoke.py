@@ -5,6 +5,7 @@ import io
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -82,6 +83,19 @@ async def test_the_version_before_is_not_taken_for_the_new_one(
     assert said == "FAILED  health: version 1.2.3 answers, 2.0.0 was deployed"
     proxy.script(Reply(HEALTH), Reply({**HEALTH, "version": "2.0.0"}))
     assert await smoke(proxy.url, key_file, "--expect-version", "2.0.0", "--wait", "30") == 0
+
+
+async def test_a_process_of_the_deployment_before_is_not_taken_for_the_new_one(
+    proxy: ProxyServer, key_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed = time.time() - 60
+    after = ("--started-after", str(deployed))
+    for uptime in (3600.0, None):
+        proxy.instead["/health"] = Reply({**HEALTH, "uptime_seconds": uptime})
+        said = await failure(proxy, key_file, capsys, *after)
+        assert said == "FAILED  health: a process answers that was there before the deployment"
+    proxy.instead["/health"] = Reply({**HEALTH, "uptime_seconds": 5})
+    assert await smoke(proxy.url, key_file, *after) == 0
 
 
 @pytest.mark.parametrize(
@@ -204,10 +218,12 @@ def test_a_key_is_not_sent_in_the_clear(key_file: Path, capsys: pytest.CaptureFi
 
 
 async def test_the_local_host_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started = str(time.time() - 1)
     async with running_proxy(tmp_path / "local", events=True) as running:
         file = tmp_path / "key"
         file.write_text(running.key, encoding="utf-8")
-        status = await smoke(running.url, file, "--model", "demo-chat", "--expect-version", VERSION)
+        deployed = ("--expect-version", VERSION, "--started-after", started)
+        status = await smoke(running.url, file, "--model", "demo-chat", *deployed)
     captured = capsys.readouterr()
     assert (status, captured.err) == (0, "")
     assert [line.split()[1] for line in captured.out.splitlines()] == ["health:", "models:", "chat:", "job:"]
