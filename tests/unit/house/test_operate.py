@@ -39,7 +39,7 @@ by_query = pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
 
 
 def test_there_are_queries_for_slow_failing_and_expensive() -> None:
-    for heading in ("It is slow", "It fails", "It is expensive"):
+    for heading in ("It is slow", "It fails", "Jobs wait or fail", "It is expensive"):
         assert "```kql" in PAGE.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
 
 
