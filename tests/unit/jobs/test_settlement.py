@@ -324,6 +324,17 @@ async def test_a_webhook_brings_the_result_or_a_link_to_a_large_one(aftermath: A
     assert data["result_url"] == ("https://proxy.example.com/v1/async/chat/completions/job-2/result")
 
 
+async def test_a_response_in_the_background_is_told_under_its_own_name_and_id(aftermath: Aftermath) -> None:
+    held = await aftermath.completed(result={"id": "resp_theirs", "output": "x" * 1_100_000})
+    background = replace(held.job, operation="Responses", public_id="resp_ours")
+    await aftermath.here.settlement.settle(await aftermath.write(held, background))
+    event = orjson.loads(aftermath.receiver.requests[0].raw)
+    assert event["type"] == "response.completed"
+    assert event["data"]["result_url"] == "https://proxy.example.com/v1/responses/resp_ours"
+    [record] = await aftermath.records()
+    assert (record["operation"], record["id"], record["request_id"]) == ("Responses", "job-1", "resp_ours")
+
+
 async def test_payloads_stay_until_the_last_webhook_is_sent_and_not_longer(aftermath: Aftermath) -> None:
     aftermath.receiver.always(Reply(status=503))
     held = await aftermath.here.settlement.settle(await aftermath.completed(ttl_seconds=HOUR))

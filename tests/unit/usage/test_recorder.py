@@ -257,3 +257,23 @@ async def test_a_record_of_every_call_under_load_is_written_once(books: Books) -
     assert sum["requests"] == 1500
     found = [record["request_id"] for record in await books.written()]
     assert sorted(map(int, found)) == list(range(1500))
+
+
+async def test_a_record_that_is_written_once_stays_as_it_is_and_counts_once(books: Books) -> None:
+    first = replace(PLAIN, id="job-1", time=books.clock.time() - 5.0)
+    written = await books.recorder.record_once(first)
+    other = books.new_recorder()
+    assert await other.record_once(replace(first, cost_usd=9.0)) == written
+    assert await books.recorder.record_once(first) == written
+    assert await books.written() == [written]
+    assert (written["id"], written["cost_usd"]) == ("job-1", PLAIN.cost_usd)
+    for recorder in (books.recorder, other):
+        assert await recorder.flush()
+    assert {body["requests"] for body in (await books.sums()).values()} == {1}
+    await other.close()
+
+
+async def test_only_a_record_with_an_id_and_a_time_can_be_written_once(books: Books) -> None:
+    for incomplete in (PLAIN, replace(PLAIN, id="job-1"), replace(PLAIN, time=1.0)):
+        with pytest.raises(ValueError, match="an id and a time"):
+            await books.recorder.record_once(incomplete)
