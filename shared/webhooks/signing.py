@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-
 from shared.errors import ProviderUnavailable, SecretError, SecretNotFound
 from shared.ports import SecretStore
 from shared.secrets import WEBHOOK_MASTER

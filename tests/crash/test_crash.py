@@ -34,7 +34,7 @@ from tests.crash.member import PROJECT, Fate
 SUBMITTED, PUBLISHED = 150, 50
 PATIENCE = 90.0
 WORKERS = 3
-SEEDS = (1, 3, 4)
+SEEDS = (1, 4)
 KILLED_AT = ("request", "job", *RUNNING, "retry", "take_back")
 """Writes of workers. The two first come from messages without HTTP; the rest of the table has tests of its own."""
 

@@ -1,5 +1,6 @@
 """Every change of a job's state that is allowed is possible, and every other one is refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -159,10 +160,10 @@ def states() -> dict[Status, Job]:
     }
 
 
-def changes(job: Job) -> dict[Status, object]:
+def changes(job: Job) -> dict[Status, Callable[[], Job]]:
     """Every way to each state, from a job that is late enough for all of them."""
     late = START + 10_000
-    ways = {
+    ways: dict[tuple[Status, str], Callable[[], Job]] = {
         (Status.PROCESSING, "claim"): lambda: transitions.claimed(job, START, "b", "w"),
         (Status.QUEUED, "put back"): lambda: transitions.put_back(job, late, "a", 1.0),
         (Status.QUEUED, "take back"): lambda: transitions.taken_back(job, late),
@@ -173,7 +174,7 @@ def changes(job: Job) -> dict[Status, object]:
         ),
         (Status.CANCELLED, "cancel"): lambda: transitions.cancelled(job, late),
     }
-    reached = {}
+    reached: dict[Status, Callable[[], Job]] = {}
     for (status, _), way in ways.items():
         try:
             assert way().status is status

@@ -13,7 +13,8 @@ from shared.jobs import lease, transitions
 from shared.jobs.job import Job, Status
 from tests.unit.jobs.work_world import CALLER, World, working
 from tests.upstreams.behaviours import Hang, HangUp, StreamReply
-from tests.upstreams.openai import TEXT, openai_error
+from tests.upstreams.openai import openai_error
+from tests.upstreams.samples import TEXT
 
 
 @pytest.fixture
