@@ -15,7 +15,6 @@ from shared.jobs.payloads import PayloadMissing
 from shared.jobs.transitions import notified
 from shared.jobs.views import result_path
 from shared.ports import Clock
-from shared.responses.background_view import response_object
 from shared.telemetry.logging import log_event, log_failure
 from shared.webhooks.delivery import Message, Webhooks
 from shared.webhooks.outcome import Outcome, Verdict, try_again
@@ -71,7 +70,7 @@ class Outbox:
 
         return tuple(await asyncio.gather(*map(send, due)))
 
-    async def _send(self, job: Job, notice: Notice, result: object) -> Outcome | None:
+    async def _send(self, job: Job, notice: Notice, result: bytes | None) -> Outcome | None:
         try:
             payload = self._payload(job, notice, result)
             url = job.options.webhook_url or ""
@@ -84,25 +83,21 @@ class Outbox:
             log_failure(_logger, "webhook_failed", error, project=job.project, document=job.id)
             return try_again("the proxy failed")
 
-    def _payload(self, job: Job, notice: Notice, result: object) -> bytes:
+    def _payload(self, job: Job, notice: Notice, result: bytes | None) -> bytes:
         data: Json = notice.data
         if notice.event == "completed" and result is not None:
-            data = {**data, "result": result}
+            data = {**data, "result": orjson.Fragment(result)}
         type = f"{_TYPES.get(job.operation, 'chat.completion')}.{notice.event}"
         return webhook_payload(
             type, notice.at, data, public_url=self._public_url, result_path=result_path(job)
         )
 
-    async def _result(self, job: Job) -> object:
-        """What a completed job shows as its result; None where its client has deleted it meanwhile."""
+    async def _result(self, job: Job) -> bytes | None:
         try:
-            result = await self._payloads.result(job)
-            if job.public_id is None:
-                return orjson.Fragment(result)
-            request = await self._payloads.request(job)
+            return await self._results.result(job)
         except PayloadMissing:
+            # Its client has deleted it meanwhile; that it completed is still to be told.
             return None
-        return response_object(job, request["body"], orjson.loads(result))
 
 
 def after_tries(job: Job, tried: Sequence[Tried]) -> Job:
