@@ -9,7 +9,7 @@ import orjson
 
 from shared import Json
 from shared.containers import DAY_SECONDS, JOB_PAYLOADS
-from shared.jobs.job import Job
+from shared.jobs.job import Job, Status
 from shared.ports import DocumentStore, Query
 
 KEPT = 30 * DAY_SECONDS

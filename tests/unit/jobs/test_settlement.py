@@ -383,6 +383,15 @@ async def test_one_deleted_while_it_is_settled_leaves_nothing_behind(aftermath: 
     assert await aftermath.parts() == []
 
 
+async def test_a_result_that_came_too_late_for_its_job_does_not_stay(aftermath: Aftermath) -> None:
+    held = await aftermath.running()
+    await aftermath.here.payloads.put_result("job-1", "lease-1", orjson.dumps(ANSWER))
+    cancelled = await aftermath.cancelled(held)
+    assert len(await aftermath.parts()) == 2
+    await aftermath.here.settlement.settle(cancelled, FIGURES)
+    assert len(await aftermath.parts()) == 1
+
+
 async def test_a_store_that_throttles_delays_the_end_and_loses_nothing(aftermath: Aftermath) -> None:
     outages = Outages(aftermath.base)
     outages.failing["replace"] = StoreThrottled("slowly", 0.01)
