@@ -55,7 +55,9 @@ class Payloads:
         wanted = {*_ids(_request(job.fingerprint), job.request_parts)}
         if job.result_lease is not None:
             wanted.update(_ids(_result(job.result_lease), job.result_parts))
-        if not job.lost_leases and not job.retry_count:
+        # A worker may have stored a result, whole or in part, that its job then did not end with.
+        tidy = job.started_at is None or job.status is Status.COMPLETED
+        if tidy and not job.lost_leases and not job.retry_count:
             for id in sorted(wanted):
                 await self._touch(job.id, id, seconds)
             return
