@@ -67,11 +67,11 @@ class DeadLetters:
             "buried_at": iso(now),
             "properties": dict(received.properties),
             "body_bytes": len(received.body),
-            "kept": await self._keep(id, received),
             "put_back": 0,
             "returned": 0,
             "revision": secrets.token_hex(8),
         }
+        await self._keep(id, received)
         with suppress(DocumentExists):
             await self._store.create(DEAD_LETTERS, body, time_to_live=DAYS * DAY_SECONDS)
             self._log(id, letter)
@@ -141,15 +141,10 @@ class DeadLetters:
             self._log(id, letter)
         return True
 
-    async def _keep(self, id: str, received: Received) -> bool:
+    async def _keep(self, id: str, received: Received) -> None:
         body: Json = {"id": f"{id}-body", "day": day_of(id), **_content(received.body)}
-        try:
+        with suppress(DocumentExists, DocumentTooLarge):
             await self._store.create(DEAD_LETTERS, body, time_to_live=DAYS * DAY_SECONDS)
-        except DocumentExists:
-            return True
-        except DocumentTooLarge:
-            return False
-        return True
 
     def _log(self, id: str, letter: Malformed) -> None:
         log_event(

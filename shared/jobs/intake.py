@@ -19,7 +19,7 @@ from shared.errors import (
 )
 from shared.inference.operations import CHAT_COMPLETIONS
 from shared.jobs.dead_letters import DeadLetters
-from shared.jobs.fields import read_options
+from shared.jobs.fields import read_options, without_job_fields
 from shared.jobs.ids import fingerprint
 from shared.jobs.job import Job, JobFailure, JobOptions
 from shared.jobs.messages import Cancel, Direct, Malformed, Reason
@@ -132,9 +132,8 @@ class Intake:
     async def _refuse(self, message: Direct, mark: str, error: ProxyError) -> Held:
         """A job that failed before it could run. Raises `JobTaken` where the id was taken meanwhile by another."""
         now = self._clock.time()
-        content: Json = {"body": message.body, "headers": {}}
-        if isinstance(error, RequestTooLarge | InvalidJson):
-            content["body"] = {}
+        unwritable = isinstance(error, RequestTooLarge | InvalidJson)
+        content: Json = {"body": {} if unwritable else without_job_fields(message.body), "headers": {}}
         model, user = (message.body.get(name) for name in ("model", "user"))
         job = Job(
             id=message.id,

@@ -90,6 +90,14 @@ async def test_whatever_an_event_holds_is_kept_byte_for_byte(world: World, body:
     assert json.dumps(whole)
 
 
+async def test_an_event_that_is_too_large_to_be_kept_is_noted_and_cannot_be_put_back(world: World) -> None:
+    letter = await buried(world, b"\xff" * 2_000_000)
+    assert letter["body_bytes"] == 2_000_000
+    assert (await world.services.dead_letters.get(letter["id"]))["body"] is None
+    with pytest.raises(Conflict):
+        await world.services.dead_letters.put_back(ADMIN, letter["id"])
+
+
 async def test_an_event_that_is_delivered_again_is_one_dead_letter(world: World) -> None:
     event = world.received(b"not json")
     for seconds in (0, 10, DAY):
