@@ -21,7 +21,7 @@ from shared.inference.pipeline import Inference
 from shared.inference.request import InferenceRequest, read_request
 from shared.jobs.fields import JOB_FIELDS, read_options, without_job_fields
 from shared.jobs.ids import fingerprint
-from shared.jobs.job import Job, JobOptions
+from shared.jobs.job import Job, JobOptions, Queue
 from shared.jobs.payloads import KEPT, Payloads
 from shared.jobs.store import Held, JobStore, JobTaken
 from shared.jobs.transitions import submitted
@@ -84,6 +84,7 @@ class Submissions:
         self._local = local
         self._most_publishing = most_publishing
         self._publishing: set[asyncio.Task[None]] = set()
+        self._failing_hubs: set[Queue] = set()
 
     def read(
         self, caller: Caller, operation: Operation, content: Json, headers: Mapping[str, str]
@@ -163,7 +164,7 @@ class Submissions:
     async def publish(self, job: Job) -> None:
         """Publishes the job's event, and waits for that, but not for long: the sweeper would do it later."""
         if len(self._publishing) >= self._most_publishing:
-            _not_published(job, "Too many events wait for the hub.")
+            self._not_published(job, "Too many events wait for the hub.")
             return
         task = asyncio.create_task(self._publish(job))
         self._publishing.add(task)
@@ -182,16 +183,24 @@ class Submissions:
     async def _publish(self, job: Job) -> None:
         try:
             await self._wakeups.publish([job])
+            self._failing_hubs.discard(job.queue)
         except EventError as error:
-            _not_published(job, str(error))
+            self._not_published(job, str(error))
         except Exception as error:
             log_failure(_logger, "job_not_published", error, document=job.id, project=job.project)
 
-
-def _not_published(job: Job, why: str) -> None:
-    log_event(
-        _logger, logging.WARNING, "job_not_published", project=job.project, document=job.id, message=why
-    )
+    def _not_published(self, job: Job, why: str) -> None:
+        # Said once: while a hub is down there would be a line for each submission, and the sweeper finds them all.
+        if job.queue not in self._failing_hubs:
+            log_event(
+                _logger,
+                logging.WARNING,
+                "job_not_published",
+                project=job.project,
+                document=job.id,
+                message=why,
+            )
+        self._failing_hubs.add(job.queue)
 
 
 def _same(held: Held, submission: Submission) -> Held:

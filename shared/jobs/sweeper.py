@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class Sweeper:
         self._turn = turn
         self._running = False
         self._store_failing = False
-        self._hub_failing = False
+        self._failing_hubs: set[Queue] = set()
 
     async def tick(self) -> None:
         """Does what is due, within half a minute. Raises nothing but cancellation: the next tick goes on."""
@@ -137,8 +138,9 @@ class Sweeper:
         await self._each(page, prepare, self._turn.sweeping, begin_by)
         for queue in Queue:
             of_queue = [held for held in waiting if held.job.queue is queue]
-            if of_queue and await self._publish([held.job for held in of_queue]):
-                await self._each(of_queue, self._note_wakeup, self._turn.sweeping, begin_by)
+            if of_queue and await self._publish(queue, [held.job for held in of_queue]):
+                # However long the hub took: what is not noted would be published at every tick.
+                await self._each(of_queue, self._note_wakeup, self._turn.sweeping, math.inf)
 
     async def _keep(self, held: Held) -> Held:
         now = self._clock.time()
@@ -151,18 +153,18 @@ class Sweeper:
             return held
         return await self._jobs.write(held, transitions.kept(held.job, now + KEPT))
 
-    async def _publish(self, jobs: Sequence[Job]) -> bool:
-        """Whether the hub has them all. If not, nothing is noted, and the next tick tries again."""
+    async def _publish(self, queue: Queue, jobs: Sequence[Job]) -> bool:
+        """Whether the queue's hub has them all. If not, nothing is noted, and the next tick tries again."""
         try:
             await self._wakeups.publish(jobs)
         except EventError as error:
-            if not self._hub_failing:
+            if queue not in self._failing_hubs:
                 log_event(
                     _logger, logging.WARNING, "hub_unavailable", error=type(error).__name__, count=len(jobs)
                 )
-            self._hub_failing = True
+            self._failing_hubs.add(queue)
             return False
-        self._hub_failing = False
+        self._failing_hubs.discard(queue)
         return True
 
     async def _note_wakeup(self, held: Held) -> None:
