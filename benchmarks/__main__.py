@@ -1,6 +1,7 @@
 """`make bench`: the proxy beside a bare relay and other gateways, on one upstream, under one load.
 
 python -m benchmarks [--rounds 3] [--seconds 2] [--only proxy,relay]
+python -m benchmarks jobs [--rounds 3] [--most 10000]
 python -m benchmarks profile [--seconds 5]
 """
 
@@ -13,6 +14,7 @@ from functools import partial
 from benchmarks import proxy
 from benchmarks.contenders import Contender, Starter, Unavailable, start_nginx, start_relay, start_upstream
 from benchmarks.generators import generator_name
+from benchmarks.jobs import measure as measure_jobs
 from benchmarks.peers import start_litellm, start_portkey
 from benchmarks.processes import RUN, NotReady
 from benchmarks.profile import profile
@@ -30,12 +32,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure the proxy and its peers."
     )
-    parser.add_argument("what", nargs="?", choices=("compare", "profile"), default="compare")
+    parser.add_argument("what", nargs="?", choices=("compare", "jobs", "profile"), default="compare")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (3)")
     parser.add_argument(
         "--seconds", type=float, default=2, help="of load at 16 connections in each round (2)"
     )
     parser.add_argument("--only", default=",".join(NAMES), help=f"some of {','.join(NAMES)}")
+    parser.add_argument("--most", type=int, default=10_000, help="jobs that are queued at most (10000)")
     arguments = parser.parse_args()
     chosen = [name for name in arguments.only.split(",") if name]
     unknown = set(chosen) - set(NAMES)
@@ -43,6 +46,8 @@ def main() -> None:
         parser.error(f"--only knows {','.join(NAMES)}")
     if arguments.what == "profile":
         profile(arguments.seconds)
+    elif arguments.what == "jobs":
+        measure_jobs(arguments.rounds, arguments.most, _tell)
     else:
         compare(chosen, arguments.rounds, arguments.seconds)
     # After a failure the logs stay.

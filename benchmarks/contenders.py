@@ -43,9 +43,11 @@ def ready(
     return Contender(running.name, order, running, started)
 
 
-def start_upstream(stack: ExitStack) -> Contender:
+def start_upstream(stack: ExitStack, pause: float = 0.0) -> Contender:
+    """`pause` is in seconds, before each answer."""
     port = free_port()
-    running = Running("upstream", [sys.executable, "-m", "benchmarks.upstream", "--port", str(port)])
+    command = [sys.executable, "-m", "benchmarks.upstream", "--port", str(port), "--pause", str(pause)]
+    running = Running("upstream", command)
     return ready(stack.enter_context(running), f"http://127.0.0.1:{port}")
 
 

@@ -2,15 +2,17 @@
 
     python -m benchmarks.load < order.json
 
-The order is `{"url", "headers", "body", "connections", "seconds", "first"}`; the answer on standard output
-`{"requests", "errors", "seconds", "p50", "p99"}`, the percentiles in microseconds. With `first` the time
-is taken until that text shows in the answer (time to first token) instead of until the answer's end.
+The order is `{"url", "headers", "body", "connections", "seconds", "first", "requests"}`; the answer on standard
+output `{"requests", "errors", "seconds", "p50", "p99"}`, the percentiles in microseconds. With `first` the time
+is taken until that text shows in the answer (time to first token) instead of until the answer's end. With
+`requests` it ends after that many, if `seconds` do not pass before.
 """
 
 import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -19,11 +21,13 @@ import uvloop
 
 
 class Tally:
-    """What all connections saw. `latencies` are in seconds."""
+    """What all connections saw. `latencies` are in seconds; `left` is how many requests may still be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, left: float) -> None:
         self.latencies: list[float] = []
         self.errors = 0
+        self.left = left
+        self.awaited = 0
 
     def percentile(self, percent: float) -> float:
         """In microseconds; by nearest rank."""
@@ -65,19 +69,26 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         seen = self._seen if self._first else time.perf_counter()
-        if self._parser.get_status_code() == 200 and seen:
+        self._tally.awaited -= 1
+        if 200 <= self._parser.get_status_code() < 300 and seen:
             self._tally.latencies.append(seen - self._sent)
         else:
             self._tally.errors += 1
         if not self._ended.is_set():
             self._parser = httptools.HttpResponseParser(self)
             self._send()
+        if not self._tally.awaited:
+            self._ended.set()
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
     def _send(self) -> None:
+        if self._tally.left <= 0:
+            return
+        self._tally.left -= 1
+        self._tally.awaited += 1
         self._seen = 0.0
         self._text = b""
         self._sent = time.perf_counter()
@@ -95,12 +106,18 @@ def request_bytes(url: str, headers: dict[str, str], body: str) -> bytes:
 
 
 async def run(
-    url: str, headers: dict[str, str], body: str, connections: int, seconds: float, first: str
+    url: str,
+    headers: dict[str, str],
+    body: str,
+    connections: int,
+    seconds: float,
+    first: str,
+    requests: int | None = None,
 ) -> dict[str, float]:
-    """Loads `url` for `seconds` and gives the answer that the module's text describes."""
+    """Loads `url` for `seconds`, or with so many requests, and gives the answer that the module's text describes."""
     parts = urlsplit(url)
     request = request_bytes(url, headers, body)
-    tally, ended = Tally(), asyncio.Event()
+    tally, ended = Tally(float("inf") if requests is None else requests), asyncio.Event()
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     opened = [
@@ -109,7 +126,9 @@ async def run(
         )
         for _ in range(connections)
     ]
-    await asyncio.sleep(seconds)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ended.wait()
     ended.set()
     took = time.perf_counter() - started
     for _, connection in opened:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from benchmarks.processes import RUN, NotReady, Running, free_port
-from benchmarks.proxy import DATA, create, launch
+from benchmarks.proxy import admin_key, create, launch
 
 MB: Final = 1_000_000
 PIECE: Final = 64 * 1024
@@ -151,7 +151,7 @@ def _provision(upstream: str) -> None:
         for name, operation in (("picture", "images"), ("voice", "audio_stt")):
             create(
                 f"{address}/manage/models",
-                _admin(),
+                admin_key(),
                 {
                     "id": name,
                     "code": name,
@@ -163,17 +163,13 @@ def _provision(upstream: str) -> None:
             )
 
 
-def _admin() -> str:
-    return Path(DATA, "admin-key").read_text(encoding="utf-8").strip()
-
-
 def _growth(ask: Callable[[_Client, bool], int]) -> tuple[int, int]:
     """(bytes of the body, bytes that the process grew by at its most)."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with launch(port) as running:
         running.wait_for("GET", f"{address}/health")
-        client = _Client(address, _admin())
+        client = _Client(address, admin_key())
         ask(client, False)
         before = _forget_peak(running)
         body = ask(client, True)

@@ -52,7 +52,8 @@ def ask(
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request(method, parts.path or "/", body=body, headers=dict(headers or {}))
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
         return Reply(response.status, response.read())
     finally:
@@ -138,6 +139,9 @@ class Running:
     def last_words(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " | ".join(lines[-5:])[-500:]
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
 
     def stop(self, politely: signal.Signals = signal.SIGTERM) -> None:
         """Ends it: politely, and after ten seconds for good."""

@@ -32,6 +32,13 @@ def launch(port: int, python: list[str] | None = None) -> Running:
     return Running("proxy", command, environment=environment())
 
 
+def launch_held(port: int, name: str, concurrency: int, python: list[str] | None = None) -> Running:
+    """One that runs so many jobs at once, from `SIGUSR1` on."""
+    command = [*(python or [sys.executable]), "-m", "benchmarks.job_host", "--port", str(port)]
+    variables = {**environment(), "LLMPROXY_JOB_CONCURRENCY": str(concurrency)}
+    return Running(name, command, environment=variables)
+
+
 def provision(upstream: str) -> str:
     """Data with one model on the upstream and one key of an ordinary user; the key."""
     port = free_port()
@@ -49,10 +56,14 @@ def provision(upstream: str) -> str:
     with launch(port) as running:
         running.wait_for("GET", f"{address}/health")
         running.wait_for("GET", f"{address}/")
-        admin = Path(DATA, "admin-key").read_text(encoding="utf-8").strip()
+        admin = admin_key()
         create(f"{address}/manage/models", admin, model)
         key: str = create(f"{address}/manage/keys", admin, {"project": MODEL})["key"]
     return key
+
+
+def admin_key() -> str:
+    return Path(DATA, "admin-key").read_text(encoding="utf-8").strip()
 
 
 def create(url: str, admin: str, document: Json) -> dict[str, str]:

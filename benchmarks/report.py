@@ -41,8 +41,12 @@ def added_p50(result: Results, upstream: Results) -> float:
 
 def table(rows: Sequence[Results], upstream: Results, limit: Results | None, portkey: Results | None) -> str:
     """A Markdown table. `limit` and `portkey` are what the ratios are to; where absent, so is the ratio."""
-    lines = [COLUMNS, *(_row(row, upstream, limit, portkey) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+    return markdown([COLUMNS, *(_row(row, upstream, limit, portkey) for row in rows)])
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A table with its head first, the columns but the first to the right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     texts = [
         "| "
         + " | ".join(cell.ljust(width) if not at else cell.rjust(width) for at, (cell, width) in pairs)
@@ -66,12 +70,12 @@ def _row(row: Results, upstream: Results, limit: Results | None, portkey: Result
     return (
         row.contender.name,
         f"{per_second(row):,.0f}",
-        _ratio(per_second(row), per_second(limit) if limit else None),
-        _ratio(per_second(row), per_second(portkey) if portkey else None),
+        ratio(per_second(row), per_second(limit) if limit else None),
+        ratio(per_second(row), per_second(portkey) if portkey else None),
         *(NOTHING if row is upstream else f"{value:.2f}" for value in _added(row, upstream)),
         NOTHING if row is upstream else f"{token:.2f}",
         f"{streams:,.0f}" if streams else "failed",
-        _ratio(streams, limit_streams),
+        ratio(streams, limit_streams),
         f"{row.contender.started:.2f}",
         NOTHING if row.megabytes is None else f"{row.megabytes:.0f}",
     )
@@ -86,7 +90,7 @@ def _added(row: Results, upstream: Results) -> list[float]:
     ]
 
 
-def _ratio(value: float, base: float | None) -> str:
+def ratio(value: float, base: float | None) -> str:
     return f"{value / base:.2f}" if base else NOTHING
 
 

@@ -1,9 +1,10 @@
 """The fixed upstream: a canned chat completion and a canned stream, as fast as Python can send them.
 
-    python -m benchmarks.upstream --port 9000
+    python -m benchmarks.upstream --port 9000 [--pause 0.05]
 
-Every POST is answered at once, so that what is measured is the way there and back. A stream has WORDS
-events with content, each in a write of its own; it has usage where the request asks for it, as OpenAI's.
+Every POST is answered at once, so that what is measured is the way there and back; with `--pause` that many
+seconds later. A stream has WORDS events with content, each in a write of its own; it has usage where the
+request asks for it, as OpenAI's.
 """
 
 import argparse
@@ -77,7 +78,8 @@ HEALTHY = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 class Connection(asyncio.Protocol):
     """One keep-alive connection. httptools calls the `on_…` methods."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.WriteTransport | None = None
         self._body = b""
@@ -96,7 +98,14 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         if self._parser.get_method() != b"POST":
             self._transport.write(HEALTHY)
-        elif b'"stream":true' not in body.replace(b" ", b""):
+        elif self._pause:
+            asyncio.get_running_loop().call_later(self._pause, self._answer, body)
+        else:
+            self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        assert self._transport is not None
+        if b'"stream":true' not in body.replace(b" ", b""):
             self._transport.write(PLAIN)
         else:
             self._transport.write(STREAM_HEAD)
@@ -107,12 +116,14 @@ class Connection(asyncio.Protocol):
             self._transport.write(STREAM_END)
 
 
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port)
+async def serve(port: int, pause: float) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(pause), "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.upstream")
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds before each answer (0)")
+    arguments = parser.parse_args()
+    uvloop.run(serve(arguments.port, arguments.pause))

@@ -84,20 +84,27 @@ class FunctionHost:
             from shared.devhost.timers import run_timers
 
             self._tasks.append(asyncio.create_task(run_timers(self.timers)))
+        self.read_hubs()
+        self._tasks.append(asyncio.create_task(self._warm_up()))
+
+    async def stop(self) -> None:
+        await self.leave_hubs()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._services.close()
+
+    def read_hubs(self) -> None:
         if self.hubs and self._services.event_log is not None:
             from shared.devhost.events import HubReaders
 
             self._readers = HubReaders(self._services.event_log, self.hubs, self._batch_size)
             self._readers.start()
-        self._tasks.append(asyncio.create_task(self._warm_up()))
 
-    async def stop(self) -> None:
-        if self._readers is not None:
-            await self._readers.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._services.close()
+    async def leave_hubs(self) -> None:
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            await readers.stop()
 
     async def _warm_up(self) -> None:
         """What is loaded by then stays for good: the garbage collector need not look at it again, and less often."""

@@ -64,14 +64,18 @@ def server(host: FunctionHost, ready: Ready | None = None) -> Server:
 
 
 def serve(app: func.FunctionApp, services: Services, listener: socket.socket, *, quiet: bool) -> int:
-    """Serves until Ctrl-C or SIGTERM. Returns the exit status."""
+    """Serves an app until Ctrl-C or SIGTERM. Returns the exit status."""
+    return run(FunctionHost(app, services), services, listener, quiet=quiet)
+
+
+def run(host: FunctionHost, services: Services, listener: socket.socket, *, quiet: bool) -> int:
+    """As `serve`, for a function host that is there."""
     configure_logging(services.settings.log_level, stream=sys.stderr, known_secrets=services.secrets.texts)
     # The database's thread must not keep the event loop waiting for the interpreter's lock.
     sys.setswitchinterval(SWITCH_INTERVAL)
     # uvicorn ends in good order on either, then raises the signal once more for whoever was there before it.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.SIG_IGN)
-    host = FunctionHost(app, services)
     address = address_of(listener)
 
     async def ready() -> None:
