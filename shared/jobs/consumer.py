@@ -110,8 +110,12 @@ class Consumer:
             await self._intake.cancel(message)
         elif isinstance(message, Direct):
             held = await self._intake.accept(message)
-            if held is not None:
-                await self._run(held, end_by)
+            if held is None:
+                return
+            if held.job.status.final and not held.job.settled:
+                # It could not run at all.
+                await self._worker.settle(held)
+            await self._run(held, end_by)
         else:
             await self._wake(message, end_by)
 

@@ -18,6 +18,8 @@ RENEWAL = 15.0
 """Seconds after which a lease is renewed, a quarter of its time."""
 LAST_WRITE = 300.0
 """Seconds for which the end of a job is tried to be written while the store cannot be reached."""
+ONE_WRITE = 5.0
+"""Seconds of that for one try, with its own time."""
 
 _logger = logging.getLogger("llmproxy.jobs")
 
@@ -33,7 +35,8 @@ class LeaseLost(Exception):
 class Lease:
     """The lease that `claim` wrote. `begin` renewing it, then `end` it with the last change.
 
-    `on_lost` is called once, as soon as someone else has the job or has cancelled it.
+    `on_lost` is called once, as soon as someone else has the job or has cancelled it; `on_told` whenever a beat calls
+    for a webhook.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Lease:
         held: Held,
         figures: Callable[[], Figures],
         on_lost: Callable[[], None],
+        on_told: Callable[[Held], None],
     ) -> None:
         self.held = held
         self.id = held.job.lease_id or ""
@@ -53,6 +57,7 @@ class Lease:
         self._clock = clock
         self._figures = figures
         self._on_lost = on_lost
+        self._on_told = on_told
         self._look = asyncio.Event()
         self._renewed_at = clock.time()
         self._keeping: asyncio.Task[None] | None = None
@@ -78,18 +83,26 @@ class Lease:
     async def end(self, change: Callable[[Job], Job]) -> Held:
         """Writes the last change of this lease. Raises `LeaseLost`, or `StoreUnavailable` after minutes.
 
-        A beat that was under way may or may not be written: the change is made on whatever is there.
+        A beat that was under way may or may not be written: the change is made on whatever is there. It is made anew
+        for each try, so that its time is that of the write.
         """
         await self.stop()
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + LAST_WRITE
         while True:
             if self.lost is not None:
                 raise self.lost
             try:
-                return await self._store.rewrite(self.held, change(self.held.job), LAST_WRITE)
+                return await self._store.rewrite(self.held, change(self.held.job), ONE_WRITE)
             except JobMoved as moved:
+                if moved.held is not None and self._is_our_end(moved.held.job):
+                    return moved.held
                 self._adopt(moved.held)
             except transitions.Refused:
                 raise LeaseLost(self.held) from None
+            except StoreUnavailable:
+                if loop.time() > give_up:
+                    raise
 
     async def _keep(self) -> None:
         while self.lost is None:
@@ -117,8 +130,16 @@ class Lease:
         try:
             self.held = await self._store.write(self.held, after)
             self._renewed_at = now
+            if after.notified > job.notified:
+                self._on_told(self.held)
         except JobMoved as moved:
             self._adopt(moved.held)
+
+    def _is_our_end(self, found: Job) -> bool:
+        """Whether an earlier try of the last change was written after all: no one else ends a job under our lease."""
+        if found.status.final:
+            return found.lease_id == self.id and found.status is not Status.CANCELLED
+        return found.status is Status.QUEUED and found.retry_count > self.held.job.retry_count
 
     def _adopt(self, found: Held | None) -> None:
         """Goes on from what is there, if it is still ours."""

@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from shared import Json
@@ -101,9 +102,10 @@ class Worker:
             return
         ended = await _Run(self, held).to_its_end()
         if ended is not None and ended[0].job.status.final:
-            await self._settle(*ended)
+            await self.settle(*ended)
 
-    async def _settle(self, held: Held, figures: Figures | None) -> None:
+    async def settle(self, held: Held, figures: Figures | None = None) -> None:
+        """Does what follows from an end, and sends what is due. The sweeper does what fails here."""
         try:
             await self._settlement.settle(held, figures)
         except StoreUnavailable:
@@ -119,8 +121,12 @@ class _Run:
         self._worker = worker
         self._job = held.job
         self._collecting = Collecting(_OPERATIONS[held.job.operation], self._step)
-        self._lease = Lease(worker._jobs, worker._clock, held, self._figures, self._cancel)
+        self._lease = Lease(worker._jobs, worker._clock, held, self._figures, self._cancel, self._tell)
         self._call: asyncio.Task[Answer] | None = None
+        self._stored: int = 0
+        self._telling: set[asyncio.Task[None]] = set()
+        if held.job.notices:
+            self._tell(held)
 
     async def to_its_end(self) -> tuple[Held, Figures | None] | None:
         """The job as it ended, or as it went back; None where someone else has it."""
@@ -134,12 +140,29 @@ class _Run:
             assert change is not None
             held = await lease.end(change)
             self._log(held.job)
-            return held, None
+            return await self._told(held), None
         except LeaseLost as lost:
             return await self._dropped(lost)
         finally:
             await lease.stop()
+            for task in self._telling:
+                task.cancel()
             del worker._leases[self._job.id]
+
+    def _tell(self, held: Held) -> None:
+        """Sends the webhooks of a job that runs, without waiting for their receiver."""
+        task = asyncio.create_task(self._worker.settle(held))
+        self._telling.add(task)
+
+    async def _told(self, held: Held) -> Held:
+        """The job once what was on its way has arrived, so that it is not sent again with the last one."""
+        if not self._telling:
+            return held
+        await asyncio.wait(self._telling)
+        try:
+            return await self._worker._jobs.get(self._job.id) or held
+        except StoreUnavailable:
+            return held
 
     async def _outcome(self) -> Callable[[Job], Job] | None:
         """What the call came to, as the change that it makes; None where it was dropped."""
@@ -188,7 +211,7 @@ class _Run:
 
     async def _completed(self, answer: Answer) -> Callable[[Job], Job]:
         worker, job, lease = self._worker, self._job, self._lease.id
-        parts = await self._put_result(answer.body)
+        parts = self._stored = await self._put_result(answer.body)
         model = self._model()
         response = None
         if job.operation == RESPONSES.name and model is not None:
@@ -248,6 +271,9 @@ class _Run:
             self._call.cancel()
             await asyncio.gather(self._call, return_exceptions=True)
         held, lease = lost.held, self._lease.id
+        if self._stored:
+            with suppress(StoreUnavailable):
+                await self._worker._payloads.drop_result(self._job.id, lease, self._stored)
         log_event(_logger, logging.INFO, "job_dropped", document=self._job.id, project=self._job.project)
         if held is not None and held.job.status is Status.CANCELLED and held.job.lease_id == lease:
             return held, self._figures()
