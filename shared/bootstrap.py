@@ -117,9 +117,7 @@ def build_services(
     settlement = Settlement(job_store, payloads, usage, outbox, clock)
     worker = Worker(store, job_store, payloads, inference, background, settlement, clock)
     figures = Figures(store, job_store, clock)
-    jobs = Jobs(
-        submissions, job_store, payloads, clock, figures=figures, settlement=settlement, worker=worker
-    )
+    jobs = Jobs(submissions, job_store, payloads, clock, figures=figures, worker=worker)
     letters = DeadLetters(store, clock, settings.event_hubs_namespace)
     intake = Intake(submissions, jobs, letters, store, job_store, payloads, clock, settings.local)
     consumer = Consumer(

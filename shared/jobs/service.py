@@ -11,7 +11,7 @@ from shared.access.caller import Caller
 from shared.access.paging import known_only, page_limit
 from shared.access.writes import store_errors
 from shared.clock import iso
-from shared.errors import AdminRequired, Conflict, InvalidValue, NotFound, ProxyError, StoreUnavailable
+from shared.errors import AdminRequired, Conflict, InvalidValue, NotFound, ProxyError
 from shared.inference.operations import CHAT_COMPLETIONS
 from shared.jobs import transitions
 from shared.jobs.fields import without_job_fields
@@ -19,13 +19,11 @@ from shared.jobs.figures import Figures
 from shared.jobs.ids import JOB_ID, id_of_key, new_id
 from shared.jobs.job import Job, JobFailure, Status
 from shared.jobs.payloads import PayloadMissing, Payloads
-from shared.jobs.settlement import Settlement
 from shared.jobs.store import Held, JobMoved, JobStore
 from shared.jobs.submission import Submissions
 from shared.jobs.views import job_data
 from shared.jobs.worker import Worker
 from shared.ports import Clock
-from shared.telemetry.logging import log_event, log_failure
 
 LARGEST_PAGE, PAGE = 100, 20
 _TRIES = 10
@@ -48,7 +46,6 @@ class Jobs:
         clock: Clock,
         *,
         figures: Figures,
-        settlement: Settlement,
         worker: Worker,
     ) -> None:
         self._submissions = submissions
@@ -56,7 +53,6 @@ class Jobs:
         self._payloads = payloads
         self._clock = clock
         self._figures = figures
-        self._settlement = settlement
         self._worker = worker
         self._settling: set[asyncio.Task[None]] = set()
 
@@ -200,20 +196,14 @@ class Jobs:
         return held.job.sort_key
 
     def _after_cancel(self, held: Held, before: Status) -> None:
+        if self._worker is None:
+            return
         self._worker.notice_cancel(held.job.id)
         # Who holds a job that runs knows best what it used, and settles it.
         if before is Status.QUEUED:
-            task = asyncio.create_task(self._settle(held))
+            task = asyncio.create_task(self._worker.settle(held))
             self._settling.add(task)
             task.add_done_callback(self._settling.discard)
-
-    async def _settle(self, held: Held) -> None:
-        try:
-            await self._settlement.settle(held)
-        except StoreUnavailable as error:
-            log_event(_logger, logging.WARNING, "job_not_settled", document=held.job.id, message=str(error))
-        except Exception as error:
-            log_failure(_logger, "job_not_settled", error, document=held.job.id)
 
 
 def scope(caller: Caller, project_id: str | None) -> str:

@@ -116,10 +116,14 @@ class Sweeper:
         now = self._clock.time()
         if held.job.status is Status.PROCESSING:
             held = await self._jobs.write(held, transitions.taken_back(held.job, now))
-            self._say("job_taken_back", held.job)
+            log_event(
+                _logger, logging.WARNING, "job_taken_back", document=held.job.id, project=held.job.project
+            )
         if transitions.hopeless(held.job, now) is not None:
             held = await self._jobs.write(held, transitions.given_up(held.job, now))
-            self._say("job_given_up", held.job)
+            log_event(
+                _logger, logging.WARNING, "job_given_up", document=held.job.id, project=held.job.project
+            )
         if held.job.status.final:
             # Their webhooks have a turn of their own: no receiver keeps other jobs waiting here.
             await self._settlement.settle(held, send=False)
@@ -221,9 +225,6 @@ class Sweeper:
         if store_failure is not None:
             raise store_failure
         return done.count(False)
-
-    def _say(self, event: str, job: Job) -> None:
-        log_event(_logger, logging.WARNING, event, document=job.id, project=job.project)
 
 
 def _receiver(job: Job) -> str:

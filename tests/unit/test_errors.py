@@ -46,6 +46,7 @@ TABLE = {
     "ModelNotFound": (404, "invalid_request_error", "model_not_found"),
     "MethodNotAllowed": (405, "invalid_request_error", "method_not_allowed"),
     "Conflict": (409, "conflict_error", "conflict"),
+    "IdempotencyConflict": (409, "conflict_error", "idempotency_conflict"),
     "PreconditionFailed": (412, "invalid_request_error", "precondition_failed"),
     "RequestTooLarge": (413, "invalid_request_error", "request_too_large"),
     "RateLimited": (429, "rate_limit_error", "rate_limit_exceeded"),

@@ -12,6 +12,7 @@ from shared.errors import DocumentChanged, StoreThrottled, StoreUnavailable
 from shared.jobs import lease, transitions
 from shared.jobs.job import Job, Status
 from tests.unit.jobs.work_world import CALLER, World, working
+from tests.unit.webhooks.receiver import Receiver
 from tests.upstreams.behaviours import Hang, HangUp, StreamReply
 from tests.upstreams.openai import openai_error
 from tests.upstreams.samples import TEXT
@@ -307,3 +308,41 @@ async def test_a_lease_is_renewed_while_the_call_runs(world: World) -> None:
     await until(renewed)
     released.set()
     await running
+
+
+async def test_a_start_and_progress_are_told_at_once_and_once(world: World) -> None:
+    released = asyncio.Event()
+    world.upstream.script(StreamReply(hold_after=4, released=released))
+    async with Receiver() as receiver:
+        events = ["started", "progress", "completed"]
+        url = f"{receiver.url}/hook"
+        held = await world.submit("j", webhook_url=url, webhook_events=events, max_tokens=40)
+        running = asyncio.create_task(world.worker().run(held))
+        await receiver.wait_requests(2)
+        assert not running.done()
+        released.set()
+        await running
+        told = [request.body["type"].removeprefix("chat.completion.") for request in receiver.requests]
+        assert told[0] == "started"
+        assert told[-1] == "completed"
+        assert set(told[1:-1]) == {"progress"}
+        ids = [request.headers["webhook-id"] for request in receiver.requests]
+        assert len(ids) == len(set(ids))
+    job = await world.job("j")
+    assert (job.notices, job.settled) == ((), True)
+
+
+async def test_a_receiver_that_hangs_does_not_hold_up_the_call(world: World) -> None:
+    async with Receiver() as receiver:
+        receiver.always(Hang())
+        url = f"{receiver.url}/hook"
+        held = await world.submit("j", webhook_url=url, webhook_events=["started"])
+        running = asyncio.create_task(world.worker().run(held))
+
+        async def ended() -> bool:
+            return (await world.job("j")).status is Status.COMPLETED
+
+        await until(ended)
+        assert not running.done(), "its slot waits for the ten seconds of one try at most"
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
