@@ -196,8 +196,6 @@ class Jobs:
         return held.job.sort_key
 
     def _after_cancel(self, held: Held, before: Status) -> None:
-        if self._worker is None:
-            return
         self._worker.notice_cancel(held.job.id)
         # Who holds a job that runs knows best what it used, and settles it.
         if before is Status.QUEUED:
