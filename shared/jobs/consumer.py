@@ -1,6 +1,7 @@
 """Handles batches of events: each on its own, the urgent first, and free slots take what waits in the store."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -21,6 +22,11 @@ SOON = 0.05
 """Seconds between two looks while few slots are free, so that not every job that ends costs a query."""
 LONG = 10.0
 """Seconds after which a job that runs counts as long: while one holds its partition, others go on being taken."""
+
+FOLLOWED = 2.0
+"""Seconds that a batch waits for what follows from a job's end. Receivers of webhooks may take longer."""
+FOLLOWING = 4
+"""Ends for each slot that may be followed at once; of those beyond, the sweeper sends the webhooks."""
 
 _logger = logging.getLogger("llmproxy.jobs")
 
@@ -53,6 +59,7 @@ class Consumer:
         concurrency: int,
         poll: float = POLL,
         long: float = LONG,
+        followed: float = FOLLOWED,
     ) -> None:
         self._worker = worker
         self._jobs = jobs
@@ -61,6 +68,7 @@ class Consumer:
         self._namespace = namespace
         self._poll = poll
         self._long = long
+        self._followed_for = followed
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._free = concurrency
@@ -68,6 +76,7 @@ class Consumer:
         self._running: set[str] = set()
         self._looking: set[Queue] = set()
         self._loose: set[asyncio.Task[None]] = set()
+        self._following = 0
 
     async def consume(self, queue: Queue, events: Sequence[Received]) -> None:
         """Handles one batch. Raises `NotRecorded` once all are handled, if the store failed for one."""
@@ -89,16 +98,11 @@ class Consumer:
         """Starts due jobs of both queues in free slots, and does not wait for them: where no events come."""
         end_by = self._clock.time() + LONGEST_INVOCATION
 
-        def add(work: Awaitable[None]) -> None:
-            task = asyncio.ensure_future(_quietly(work))
-            self._loose.add(task)
-            task.add_done_callback(self._loose.discard)
-
         for queue in (Queue.PRIORITY, Queue.NORMAL):
-            await self._fill(queue, end_by, add)
+            await self._fill(queue, end_by, self._let_go)
 
     async def close(self) -> None:
-        """Ends what `run_due` has started. Those jobs are taken back when their leases run out."""
+        """Ends what no batch waits for. Jobs are taken back when their leases run out, ends are followed later."""
         for task in self._loose:
             task.cancel()
         await asyncio.gather(*self._loose, return_exceptions=True)
@@ -114,7 +118,7 @@ class Consumer:
                 return
             if held.job.status.final and not held.job.settled:
                 # It could not run at all.
-                await self._worker.settle(held)
+                await self._follow(functools.partial(self._worker.settle, held))
             await self._run(held, end_by)
         else:
             await self._wake(message, end_by)
@@ -127,7 +131,7 @@ class Consumer:
         else:
             await self._run(held, end_by)
 
-    async def _fill(self, queue: Queue, end_by: float, add: Callable[[Awaitable[None]], None]) -> None:
+    async def _fill(self, queue: Queue, end_by: float, add: Callable[[Awaitable[None]], object]) -> None:
         """Takes the oldest due jobs into free slots. One look at a time for each queue is enough."""
         now = asyncio.get_running_loop().time()
         if self._free <= 0 or queue in self._looking:
@@ -157,11 +161,31 @@ class Consumer:
             waits = self._slots.locked()
             async with self._slots:
                 found = await self._jobs.get(id) if waits else held
-                if found is not None and self._worker.takes(found.job, end_by):
-                    await self._worker.run(found)
+                if found is None or not self._worker.takes(found.job, end_by):
+                    return
+                run = await self._worker.carry_out(found)
         finally:
             self._running.discard(id)
             self._free += 1
+        if run is not None:
+            await self._follow(run.follow)
+
+    async def _follow(self, follow: Callable[..., Awaitable[None]]) -> None:
+        """Does what follows from an end, in no slot: a receiver that is slow takes none from other jobs."""
+        self._following += 1
+        task = self._let_go(follow(send=self._following <= FOLLOWING * self._concurrency))
+        task.add_done_callback(self._followed)
+        await asyncio.wait({task}, timeout=self._followed_for)
+
+    def _followed(self, _: asyncio.Task[None]) -> None:
+        self._following -= 1
+
+    def _let_go(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        """Work that no batch ends with. The process does."""
+        task = asyncio.ensure_future(_quietly(work))
+        self._loose.add(task)
+        task.add_done_callback(self._loose.discard)
+        return task
 
 
 class _Batch:

@@ -46,7 +46,7 @@ class Lease:
         held: Held,
         figures: Callable[[], Figures],
         on_lost: Callable[[], None],
-        on_told: Callable[[Held], None],
+        on_told: Callable[[], None],
     ) -> None:
         self.held = held
         self.id = held.job.lease_id or ""
@@ -131,7 +131,7 @@ class Lease:
             self.held = await self._store.write(self.held, after)
             self._renewed_at = now
             if after.notified > job.notified:
-                self._on_told(self.held)
+                self._on_told()
         except JobMoved as moved:
             self._adopt(moved.held)
 

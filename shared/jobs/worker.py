@@ -90,31 +90,38 @@ class Worker:
             lease.hint()
 
     async def run(self, held: Held) -> None:
-        """Claims the job and runs it once. Another's job, or one that may not run now, is left alone.
+        """Claims the job, runs it once, and does what follows. Raises as `carry_out`."""
+        run = await self.carry_out(held)
+        if run is not None:
+            await run.follow()
 
-        Raises `StoreUnavailable` when it could not be claimed, or its end not be written.
+    async def carry_out(self, held: Held) -> "Run | None":
+        """Claims the job and runs it once; the caller lets follow what follows. Receivers of webhooks may be slow.
+
+        None for another's job, or one that may not run now: it is left alone. Raises `StoreUnavailable` when it could
+        not be claimed, or its end not be written.
         """
         now, lease_id = self._clock.time(), new_lease()
         try:
             claimed = transitions.claimed(held.job, now, lease_id, self.name)
             held = await self._jobs.rewrite(held, claimed, CLAIMING)
         except (JobMoved, transitions.Refused):
-            return
-        ended = await _Run(self, held).to_its_end()
-        if ended is not None and ended[0].job.status.final:
-            await self.settle(*ended)
+            return None
+        run = Run(self, held)
+        await run.to_its_end()
+        return run
 
-    async def settle(self, held: Held, figures: Figures | None = None) -> None:
+    async def settle(self, held: Held, figures: Figures | None = None, *, send: bool = True) -> None:
         """Does what follows from an end, and sends what is due. The sweeper does what fails here."""
         try:
-            await self._settlement.settle(held, figures)
+            await self._settlement.settle(held, figures, send=send)
         except StoreUnavailable:
             log_event(_logger, logging.WARNING, "job_unsettled", document=held.job.id)
         except Exception as error:
             log_failure(_logger, "job_failed", error, document=held.job.id)
 
 
-class _Run:
+class Run:
     """One claim of one job."""
 
     def __init__(self, worker: Worker, held: Held) -> None:
@@ -124,15 +131,17 @@ class _Run:
         self._lease = Lease(worker._jobs, worker._clock, held, self._figures, self._cancel, self._tell)
         self._call: asyncio.Task[Answer] | None = None
         self._stored: int = 0
-        self._telling: set[asyncio.Task[None]] = set()
-        if held.job.notices:
-            self._tell(held)
-
-    async def to_its_end(self) -> tuple[Held, Figures | None] | None:
+        self._ended: tuple[Held, Figures | None] | None = None
         """The job as it ended, or as it went back; None where someone else has it."""
+        self._telling: asyncio.Task[None] | None = None
+        self._untold = False
+
+    async def to_its_end(self) -> None:
         worker, lease = self._worker, self._lease
         worker._leases[self._job.id] = lease
         lease.begin()
+        if self._job.notices:
+            self._tell()
         try:
             change = await self._outcome()
             if change is None and lease.lost is not None:
@@ -140,29 +149,57 @@ class _Run:
             assert change is not None
             held = await lease.end(change)
             self._log(held.job)
-            return await self._told(held), None
+            self._ended = held, None
         except LeaseLost as lost:
-            return await self._dropped(lost)
+            self._ended = await self._dropped(lost)
         finally:
             await lease.stop()
-            for task in self._telling:
-                task.cancel()
             del worker._leases[self._job.id]
+            if self._ended is None:
+                await self._hush()
 
-    def _tell(self, held: Held) -> None:
-        """Sends the webhooks of a job that runs, without waiting for their receiver."""
-        task = asyncio.create_task(self._worker.settle(held))
-        self._telling.add(task)
+    async def follow(self, *, send: bool = True) -> None:
+        """Does what follows from the end, if it is ours. Without `send` the webhooks are left to the sweeper."""
+        if self._ended is None:
+            return
+        held, figures = self._ended
+        try:
+            if send:
+                held = await self._told(held)
+        finally:
+            await self._hush()
+        if held.job.status.final:
+            await self._worker.settle(held, figures, send=send)
+
+    def _tell(self) -> None:
+        """Sends the webhooks of a job that runs, without waiting for their receiver, and none twice at once."""
+        self._untold = True
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        while self._untold:
+            self._untold = False
+            with suppress(StoreUnavailable):
+                held = await self._worker._jobs.get(self._job.id)
+                # What ended meanwhile is told with its end.
+                if held is not None and not held.job.status.final:
+                    await self._worker.settle(held)
 
     async def _told(self, held: Held) -> Held:
         """The job once what was on its way has arrived, so that it is not sent again with the last one."""
-        if not self._telling:
+        if self._telling is None:
             return held
-        await asyncio.wait(self._telling)
+        await asyncio.wait({self._telling})
         try:
             return await self._worker._jobs.get(self._job.id) or held
         except StoreUnavailable:
             return held
+
+    async def _hush(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
 
     async def _outcome(self) -> Callable[[Job], Job] | None:
         """What the call came to, as the change that it makes; None where it was dropped."""

@@ -9,12 +9,14 @@ import pytest
 
 from shared.containers import DEAD_LETTERS
 from shared.errors import StoreUnavailable
-from shared.jobs.consumer import NotRecorded
+from shared.jobs.consumer import FOLLOWING, Consumer, NotRecorded
 from shared.jobs.job import Queue, Status
 from shared.jobs.messages import Received
+from shared.jobs.transitions import SETTLING
 from shared.ports import Query
 from tests.unit.jobs.work_world import World, working
-from tests.upstreams.behaviours import StreamReply
+from tests.unit.webhooks.receiver import Receiver
+from tests.upstreams.behaviours import Hang, StreamReply
 
 
 @pytest.fixture
@@ -231,3 +233,36 @@ async def test_where_no_events_come_due_jobs_are_run_from_the_store(world: World
 
     await until(done)
     await consumer.close()
+
+
+async def test_slow_receivers_hold_neither_slots_nor_batches_and_the_timer_has_the_rest(world: World) -> None:
+    async with Receiver() as receiver:
+        receiver.always(Hang())
+        services = world.services
+        consumer = Consumer(
+            world.worker(),
+            services.job_store,
+            services.intake,
+            world.clock,
+            namespace="local",
+            concurrency=1,
+            poll=0.02,
+            followed=0.05,
+        )
+        ids = [f"j{number}" for number in range(FOLLOWING + 2)]
+        await consumer.consume(Queue.NORMAL, await submitted(world, *ids, webhook_url=receiver.url))
+        assert await statuses(world, ids) == [Status.COMPLETED] * len(ids)
+        assert len(receiver.requests) == FOLLOWING
+        left = [job for job in [await world.job(id) for id in ids] if job.charged]
+        assert [len(job.notices) for job in left] == [1, 1]
+        receiver.always(None)
+        await services.sweeper.tick()
+        assert len(receiver.requests) == FOLLOWING + 2
+        await consumer.close()
+        # Those that were broken off are seen to a minute later.
+        world.clock.advance(SETTLING)
+        await services.sweeper.tick()
+        await services.sweeper.tick()
+        assert all([(await world.job(id)).settled for id in ids])
+        assert len({request.headers["webhook-id"] for request in receiver.requests}) == len(ids)
+    assert set(await world.records()) == set(ids)
