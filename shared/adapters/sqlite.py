@@ -182,6 +182,8 @@ class SqliteStore:
         return f'"{self._mark}{next(self._numbers):x}"'
 
     async def _change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """`work` writes with one statement at most."""
+
         def change(connection: sqlite3.Connection) -> T:
             now = self._clock.time()
             if now - self._purged_at >= PURGE_INTERVAL:
@@ -189,7 +191,7 @@ class SqliteStore:
                 self._purged_at = now
             return work(connection)
 
-        return await self._file.change(change)
+        return await self._file.change(change, single=True)
 
 
 class _Write:

@@ -7,21 +7,23 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 MOST_TOGETHER = 64
-"""Changes in one transaction, which other processes wait for."""
+"""Pieces of work done in one turn, and so changes in one transaction, which other processes wait for."""
 
 
 class SqliteFile:
     """A file in WAL mode (mode 600), made at first use.
 
-    One thread of its own does all the work, so the event loop never waits for the disk. `lock_timeout` is how
-    many seconds a piece of work waits for another process's write.
+    One thread of its own does all the work, so the event loop never waits for the disk. It does what waits in
+    turns: changes together in one transaction, then the rest; what came of a turn is told at once. For to hand a
+    piece of work over and back, and to begin and commit, cost more than most of them. `lock_timeout` is how many
+    seconds a piece of work waits for another process's write.
     """
 
     def __init__(
@@ -38,29 +40,24 @@ class SqliteFile:
         self._schema = schema
         self._lock_timeout = lock_timeout
         self._unavailable = unavailable
-        self._waiting: deque[_Change[Any]] = deque()
+        self._waiting: deque[_Work[Any]] = deque()
+        self._awake = False
         self._executor: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def guarded() -> T:
-            with self._mapped():
-                return work(self._connected())
+        """Does work that changes nothing."""
+        return await self._wait(_Work(work))
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread(), guarded)
+    async def change(self, work: Callable[[sqlite3.Connection], T], *, single: bool = False) -> T:
+        """Does work in a transaction that no other process writes beside.
 
-    async def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The same in a transaction that no other process writes beside.
-
-        Changes that wait at the same time share one, for to begin and commit costs more than most of them. Each
-        is still made whole or not at all, and what one raises leaves the others as they are.
+        Changes that wait at the same time share one. Each is still made whole or not at all, and what one raises
+        leaves the others as they are. `single` says that this one writes with one statement at most, which by
+        itself is made whole or not at all.
         """
-        change = _Change(work)
-        thread = self._thread()
-        self._waiting.append(change)
-        thread.submit(self._commit)
-        return await asyncio.wrap_future(change.future)
+        return await self._wait(_Work(work, changes=True, single=single))
 
     async def close(self) -> None:
         self._closed = True
@@ -68,6 +65,14 @@ class SqliteFile:
         if executor is not None:
             await asyncio.get_running_loop().run_in_executor(executor, self._disconnect)
             executor.shutdown(wait=False)
+
+    async def _wait(self, work: "_Work[T]") -> T:
+        thread = self._thread()
+        self._waiting.append(work)
+        if not self._awake:
+            self._awake = True
+            thread.submit(self._work_off)
+        return await work.future
 
     def _thread(self) -> ThreadPoolExecutor:
         if self._closed:
@@ -90,34 +95,54 @@ class SqliteFile:
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(f"The local database does not serve: {error}") from error
 
-    def _commit(self) -> None:
-        """Commits what waits. A change that went with an earlier one leaves nothing to do here."""
-        changes: list[_Change[Any]] = []
-        while self._waiting and len(changes) < MOST_TOGETHER:
-            change = self._waiting.popleft()
-            if change.future.set_running_or_notify_cancel():
-                changes.append(change)
-        if not changes:
-            return
-        try:
-            with self._mapped():
-                connection = self._connected()
-                with _transaction(connection):
-                    if len(changes) == 1:
-                        changes[0].result = changes[0].work(connection)
-                    else:
-                        for change in changes:
-                            self._apply(connection, change)
-        except BaseException as error:
-            for change in changes:
-                change.future.set_exception(error)
-        else:
-            for change in changes:
-                change.settle()
+    def _work_off(self) -> None:
+        while True:
+            turn: list[_Work[Any]] = []
+            while self._waiting and len(turn) < MOST_TOGETHER:
+                work = self._waiting.popleft()
+                if not work.future.cancelled():
+                    turn.append(work)
+            if turn:
+                self._do(turn)
+                continue
+            self._awake = False
+            # What was added just before no one else comes for.
+            if not self._waiting:
+                return
+            self._awake = True
 
-    def _apply(self, connection: sqlite3.Connection, change: "_Change[T]") -> None:
+    def _do(self, turn: list["_Work[Any]"]) -> None:
+        changes = [work for work in turn if work.changes]
+        if changes:
+            try:
+                with self._mapped():
+                    self._commit(changes)
+            except BaseException as error:
+                for change in changes:
+                    change.error = error
+            _tell(changes)
+        others = [work for work in turn if not work.changes]
+        for work in others:
+            try:
+                with self._mapped():
+                    work.result = work.work(self._connected())
+            except BaseException as error:
+                work.error = error
+        _tell(others)
+
+    def _commit(self, changes: list["_Work[Any]"]) -> None:
+        connection = self._connected()
+        with _transaction(connection):
+            if len(changes) == 1:
+                changes[0].result = changes[0].work(connection)
+            else:
+                for change in changes:
+                    self._apply(connection, change)
+
+    def _apply(self, connection: sqlite3.Connection, change: "_Work[T]") -> None:
         """Makes one of several, or leaves the error of it and nothing else."""
-        connection.execute("SAVEPOINT change")
+        if not change.single:
+            connection.execute("SAVEPOINT change")
         try:
             with self._mapped():
                 change.result = change.work(connection)
@@ -126,8 +151,10 @@ class SqliteFile:
                 # SQLite has undone all of them, as it does where the disk is full.
                 raise
             change.error = error
-            connection.execute("ROLLBACK TO change")
-        connection.execute("RELEASE change")
+            if not change.single:
+                connection.execute("ROLLBACK TO change")
+        if not change.single:
+            connection.execute("RELEASE change")
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -135,23 +162,40 @@ class SqliteFile:
             connection.close()
 
 
-class _Change(Generic[T]):
-    """A change that waits to be made, and what came of it until all that it was made with is committed."""
+class _Work(Generic[T]):
+    """A piece of work that waits for the thread, and what came of it once all of its turn is done."""
 
-    __slots__ = ("error", "future", "result", "work")
+    __slots__ = ("changes", "error", "future", "loop", "result", "single", "work")
 
     result: T
 
-    def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], T], *, changes: bool = False, single: bool = False
+    ) -> None:
         self.work = work
-        self.future: Future[T] = Future()
-        self.error: Exception | None = None
+        self.changes = changes
+        self.single = single
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self.loop.create_future()
+        self.error: BaseException | None = None
 
-    def settle(self) -> None:
-        if self.error is None:
-            self.future.set_result(self.result)
+
+def _tell(done: Sequence[_Work[Any]]) -> None:
+    for loop in {work.loop for work in done}:
+        # One that is closed has no one left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, [work for work in done if work.loop is loop])
+
+
+def _settle(done: Sequence[_Work[Any]]) -> None:
+    """In the event loop of those who wait."""
+    for work in done:
+        if work.future.done():
+            continue  # given up meanwhile
+        if work.error is None:
+            work.future.set_result(work.result)
         else:
-            self.future.set_exception(self.error)
+            work.future.set_exception(work.error)
 
 
 @contextlib.contextmanager

@@ -107,6 +107,49 @@ async def test_a_change_that_fails_undoes_itself_and_no_other(file: SqliteFile) 
     assert await words(file) == ["a", "b", "c", "d"]
 
 
+async def test_changes_of_one_statement_need_no_savepoint_to_fail_alone(file: SqliteFile) -> None:
+    async with at_work(file) as statements:
+        waiting = [asyncio.ensure_future(file.change(add(word), single=True)) for word in ("a", "a", "b")]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert outcomes[0] == ("a",)
+    assert isinstance(outcomes[1], StoreUnavailable)
+    assert outcomes[2] == ("b",)
+    assert not [statement for statement in statements if "SAVEPOINT" in statement]
+    assert await words(file) == ["a", "b"]
+
+
+async def test_what_only_looks_sees_the_changes_that_wait_with_it(file: SqliteFile) -> None:
+    async with at_work(file):
+        looking = [asyncio.ensure_future(words(file)) for _ in range(2)]
+        changing = asyncio.ensure_future(file.change(add("a")))
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*looking) == [["a"], ["a"]]
+    assert await changing == ("a",)
+
+
+async def test_what_only_looks_is_answered_where_the_changes_beside_it_fail(file: SqliteFile) -> None:
+    await file.change(add("a"))
+    async with at_work(file):
+        changing = [asyncio.ensure_future(file.change(add_and_refuse(word))) for word in "bc"]
+        looking = asyncio.ensure_future(words(file))
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*changing, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Refusal] * 2
+    assert await looking == ["a"]
+
+
+async def test_many_that_come_and_go_are_all_answered(file: SqliteFile) -> None:
+    async def come_and_go(number: int) -> int:
+        for turn in range(20):
+            await file.change(add(f"{number}-{turn}"))
+            await words(file)
+        return number
+
+    assert await asyncio.gather(*map(come_and_go, range(20))) == list(range(20))
+    assert len(await words(file)) == 400
+
+
 async def test_a_change_alone_that_fails_leaves_nothing(file: SqliteFile) -> None:
     with pytest.raises(Refusal):
         await file.change(add_and_refuse("a"))
