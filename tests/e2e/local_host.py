@@ -59,14 +59,16 @@ class LocalHost:
         return self.process.wait(PATIENCE), time.monotonic() - began
 
 
-def start(directory: Path, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
-    """The process, with `settings` as its only settings."""
+def start(
+    directory: Path, *arguments: str, module: str = "shared.devhost", **settings: str
+) -> "subprocess.Popen[str]":
+    """The process of a module, with `settings` as its only settings."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith(("LLMPROXY_", "WEBSITE_"))}
     environment: Mapping[str, str] = {**kept, "LLMPROXY_LOCAL_DIR": str(directory), **settings}
     log = directory.with_suffix(".log")
     with log.open("a") as errors:
         return subprocess.Popen(
-            [sys.executable, "-m", "shared.devhost", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -83,9 +85,11 @@ def refused(directory: Path, *arguments: str, **settings: str) -> tuple[int, str
 
 
 @contextmanager
-def local_host(directory: Path, *arguments: str, **settings: str) -> Iterator[LocalHost]:
+def local_host(
+    directory: Path, *arguments: str, module: str = "shared.devhost", **settings: str
+) -> Iterator[LocalHost]:
     """Starts the local host on a free port, and ends it if that has not happened by then."""
-    process = start(directory, *(arguments or ("--port", "0")), **settings)
+    process = start(directory, *(arguments or ("--port", "0")), module=module, **settings)
     try:
         assert process.stdout is not None
         lines = []
