@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from shared.errors import StoreUnavailable
+from shared.jobs.batches import Batches, quietly
 from shared.jobs.job import Queue
 from shared.jobs.messages import Cancel, Direct, Malformed, Message, Received, Wake, read_message
 from shared.jobs.store import Held, JobStore
 from shared.jobs.worker import Worker
 from shared.ports import Clock
-from shared.telemetry.logging import log_event, log_failure
+from shared.telemetry.logging import log_event
 
 LONGEST_INVOCATION = 65 * 60.0
 """Seconds in which a batch ends: a host kills a function, and all that it does, some minutes later."""
@@ -67,7 +68,7 @@ class Consumer:
         self._clock = clock
         self._namespace = namespace
         self._poll = poll
-        self._long = long
+        self._batches = Batches(long)
         self._followed_for = followed
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -80,17 +81,18 @@ class Consumer:
 
     async def consume(self, queue: Queue, events: Sequence[Received]) -> None:
         """Handles one batch. Raises `NotRecorded` once all are handled, if the store failed for one."""
-        batch = _Batch(self._clock.time() + LONGEST_INVOCATION)
+        batch = self._batches.open(self._clock.time() + LONGEST_INVOCATION)
         messages = [read_message(event, self._namespace) for event in events]
         for message in sorted(messages, key=lambda message: message.priority):
-            batch.add_own(self._handle(message, batch.end_by))
+            batch.add(self._handle(message, batch.end_by))
+        pause = self._poll
         try:
-            while batch.running:
-                await asyncio.wait(batch.running, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
-                if batch.goes_on(self._long):
-                    await self._fill(queue, batch.end_by, batch.add_extra)
+            while not self._batches.over(batch):
+                await batch.wait(pause)
+                if self._batches.goes_on(batch):
+                    pause = await self._fill(queue, batch.end_by, self._batches.take)
         finally:
-            await batch.cancel()
+            await self._batches.leave(batch)
         if batch.unrecorded:
             raise NotRecorded("The store could not be reached.")
 
@@ -131,24 +133,28 @@ class Consumer:
         else:
             await self._run(held, end_by)
 
-    async def _fill(self, queue: Queue, end_by: float, add: Callable[[Awaitable[None]], object]) -> None:
-        """Takes the oldest due jobs into free slots. One look at a time for each queue is enough."""
+    async def _fill(self, queue: Queue, end_by: float, add: Callable[[Awaitable[None]], object]) -> float:
+        """Takes the oldest due jobs into free slots; gives the seconds until the next look at the latest.
+
+        One look at a time for each queue is enough.
+        """
         now = asyncio.get_running_loop().time()
         if self._free <= 0 or queue in self._looking:
-            return
+            return self._poll
         if self._free < self._concurrency // 4 and now - self._looked.get(queue, 0.0) < SOON:
-            return
+            return SOON
         self._looking.add(queue)
         try:
             found = await self._jobs.due(queue, self._clock.time(), 2 * self._free)
         except StoreUnavailable:
-            return
+            return self._poll
         finally:
             self._looking.discard(queue)
             self._looked[queue] = asyncio.get_running_loop().time()
         waiting = [held for held in found if held.job.id not in self._running]
         for held in waiting[: max(0, self._free)]:
             add(self._run(held, end_by))
+        return self._poll
 
     async def _run(self, held: Held, end_by: float) -> None:
         """Runs the job in a slot, if it still waits when there is one."""
@@ -182,70 +188,7 @@ class Consumer:
 
     def _let_go(self, work: Awaitable[None]) -> asyncio.Task[None]:
         """Work that no batch ends with. The process does."""
-        task = asyncio.ensure_future(_quietly(work))
+        task = asyncio.ensure_future(quietly(work))
         self._loose.add(task)
         task.add_done_callback(self._loose.discard)
         return task
-
-
-class _Batch:
-    """The tasks of one invocation: those of its own events, and those that were taken from the store meanwhile."""
-
-    def __init__(self, end_by: float) -> None:
-        self.end_by = end_by
-        self.unrecorded = False
-        self._own: set[asyncio.Task[None]] = set()
-        self._all: dict[asyncio.Task[None], float] = {}
-
-    @property
-    def running(self) -> list[asyncio.Task[None]]:
-        return list(self._all)
-
-    def add_own(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(self._noting(work))
-        self._own.add(task)
-        self._add(task)
-
-    def add_extra(self, work: Awaitable[None]) -> None:
-        self._add(asyncio.ensure_future(_quietly(work)))
-
-    def goes_on(self, long: float) -> bool:
-        """Whether more may be taken: while the batch's own run, or a long one keeps the partition waiting."""
-        if self._own:
-            return True
-        now = asyncio.get_running_loop().time()
-        return any(now - started > long for started in self._all.values())
-
-    async def cancel(self) -> None:
-        """Ends what still runs, when the host ends the invocation."""
-        tasks = self.running
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _noting(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except StoreUnavailable:
-            self.unrecorded = True
-        except Exception as error:
-            # No event may hold up the others of its partition.
-            log_failure(_logger, "job_failed", error)
-
-    def _add(self, task: asyncio.Task[None]) -> None:
-        self._all[task] = asyncio.get_running_loop().time()
-        task.add_done_callback(self._forget)
-
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        self._own.discard(task)
-        del self._all[task]
-
-
-async def _quietly(work: Awaitable[None]) -> None:
-    """For jobs taken from the store: they lie there, so nothing is lost with them."""
-    try:
-        await work
-    except StoreUnavailable:
-        log_event(_logger, logging.WARNING, "store_unavailable")
-    except Exception as error:
-        log_failure(_logger, "job_failed", error)

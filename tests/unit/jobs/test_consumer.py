@@ -146,6 +146,61 @@ async def test_a_long_job_taken_from_the_store_does_not_hold_up_others_either(
     await batch
 
 
+async def test_a_batch_whose_events_are_done_leaves_what_it_took_to_the_last_one_under_way(
+    world: World,
+) -> None:
+    own, found, others = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    for released in (own, found, others):
+        world.upstream.script(StreamReply(hold_after=1, released=released))
+    consumer = world.consumer(concurrency=3)
+    first = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "own")))
+    await world.upstream.wait_requests(1)
+    await world.submit("found")
+    await world.upstream.wait_requests(2)
+    second = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "other")))
+    await world.upstream.wait_requests(3)
+    own.set()
+    await first
+    assert (await world.job("found")).status is Status.PROCESSING
+    others.set()
+
+    async def done() -> bool:
+        return (await world.job("other")).settled
+
+    await until(done)
+    assert not second.done()
+    found.set()
+    await second
+    assert (await world.job("found")).status is Status.COMPLETED
+
+
+async def test_what_an_earlier_batch_cannot_outlast_is_not_left_to_it(world: World) -> None:
+    early, own, found = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    for released in (early, own, found):
+        world.upstream.script(StreamReply(hold_after=1, released=released))
+    consumer = world.consumer(concurrency=3)
+    earlier = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "early")))
+    await world.upstream.wait_requests(1)
+    world.clock.advance(1)
+    later = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "own")))
+    await world.upstream.wait_requests(2)
+    await world.submit("found")
+    await world.upstream.wait_requests(3)
+    own.set()
+
+    async def done() -> bool:
+        return (await world.job("own")).settled
+
+    await until(done)
+    assert not later.done()
+    early.set()
+    await earlier
+    assert not later.done()
+    found.set()
+    await later
+    assert (await world.job("found")).status is Status.COMPLETED
+
+
 async def test_a_job_of_the_other_queue_is_left_to_the_other_hub(world: World) -> None:
     released = asyncio.Event()
     world.upstream.script(StreamReply(hold_after=1, released=released))
