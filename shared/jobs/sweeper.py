@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from shared.containers import DAY_SECONDS
-from shared.errors import EventError, StoreUnavailable
+from shared.errors import EventError, StoreThrottled, StoreUnavailable
 from shared.jobs import transitions
 from shared.jobs.job import Job, Queue, Status
 from shared.jobs.payloads import KEPT, PayloadMissing, Payloads
@@ -19,6 +19,8 @@ from shared.jobs.wakeups import Wakeups
 from shared.ports import Clock
 from shared.telemetry.logging import log_event, log_failure
 
+MOST_THROTTLED = 8
+"""Jobs of one turn that the store may put off before the turn is ended."""
 KEEP_AGAIN = 23 * DAY_SECONDS
 """What was submitted is kept anew when it has less than that to live, in seconds."""
 
@@ -204,9 +206,10 @@ class Sweeper:
         places = asyncio.Semaphore(at_once)
         loop = asyncio.get_running_loop()
         store_failure: StoreUnavailable | None = None
+        throttled = 0
 
         async def one(held: Held) -> bool:
-            nonlocal store_failure
+            nonlocal store_failure, throttled
             async with places:
                 if store_failure is not None or loop.time() > begin_by:
                     return True
@@ -214,6 +217,12 @@ class Sweeper:
                     await work(held)
                 except (JobMoved, transitions.Refused):
                     pass  # others were faster
+                except StoreThrottled as error:
+                    # One place of the store that is hot keeps no others waiting; a store that is busy does.
+                    throttled += 1
+                    if throttled >= MOST_THROTTLED:
+                        store_failure = error
+                    return False
                 except StoreUnavailable as error:
                     store_failure = error
                 except Exception as error:

@@ -8,15 +8,16 @@ import pytest
 
 from shared import Json
 from shared.containers import USAGE, Container
-from shared.errors import DocumentTooLarge
+from shared.errors import DocumentTooLarge, StoreThrottled
 from shared.jobs import transitions
 from shared.jobs.job import Status
 from shared.jobs.payloads import KEPT
 from shared.jobs.store import Held
-from shared.jobs.sweeper import KEEP_AGAIN, Turn
+from shared.jobs.sweeper import KEEP_AGAIN, MOST_THROTTLED, Turn
 from shared.jobs.transitions import FIRST_WAKE, LEASE, LONGEST_WAKE, SETTLING
 from shared.ports import Stored
 from shared.webhooks.pauses import PAUSES
+from tests.crash.faults import FaultyStore
 from tests.unit.access.worlds import Outages
 from tests.unit.jobs.aftermath import USED, Aftermath, Killed, Mortal
 from tests.upstreams.behaviours import Hang, Reply
@@ -343,6 +344,35 @@ async def test_a_store_that_is_away_is_said_once_and_the_tick_raises_nothing(
         outages.down = False
         await here.sweeper.tick()
     assert (await aftermath.found()).settled
+
+
+async def test_one_job_that_the_store_puts_off_keeps_no_others_waiting(aftermath: Aftermath) -> None:
+    asked = []
+
+    async def hot(name: str, id: str) -> None:
+        if id.startswith("hot"):
+            asked.append(id)
+            raise StoreThrottled("too many requests", 0.01)
+
+    here = aftermath.instance(FaultyStore(aftermath.base, before=hot))
+    for id in ("hot", "cold"):
+        await aftermath.completed(id)
+        await aftermath.queued(f"{id}-waiting")
+        aftermath.clock.advance(1)
+    aftermath.clock.advance(SETTLING)
+    await here.sweeper.tick()
+    assert (await aftermath.found("cold")).settled
+    assert (await aftermath.found("cold-waiting")).woken == 1
+    assert not (await aftermath.found("hot")).settled
+    # All of them put off is a store that is busy: it is left alone until the next tick.
+    for number in range(3 * MOST_THROTTLED):
+        await aftermath.completed(f"hot-{number}")
+    aftermath.clock.advance(SETTLING)
+    asked.clear()
+    await here.sweeper.tick()
+    assert len(set(asked)) < 3 * MOST_THROTTLED
+    await aftermath.here.sweeper.tick()
+    assert (await aftermath.found("hot")).settled
 
 
 async def test_a_tick_that_is_cut_off_says_so(aftermath: Aftermath, caplog: pytest.LogCaptureFixture) -> None:
