@@ -1,8 +1,9 @@
 """A job as the store keeps it: the small head, apart from its request and its result."""
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared import Json
 from shared.clock import iso
@@ -80,7 +81,8 @@ class JobOptions:
     metadata: Json = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+# Without slots: `replace` copies its fields at once.
+@dataclass(frozen=True)
 class Job:
     """The head of a job. All times are in seconds since 1970.
 
@@ -182,12 +184,11 @@ class Job:
 
     def document(self) -> Json:
         """The document of the container `jobs`, with the keys that its queries need."""
-        body: Json = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is None or value == item.default:
-                continue
-            body[item.name] = _plain(value)
+        values, body = self.__dict__, {}
+        for name, default in _DEFAULTS:
+            value = values[name]
+            if value is not None and value != default:
+                body[name] = value if type(value) in _PLAIN else _plain(value)
         body["id"], body["status"], body["queue"] = self.id, str(self.status), str(self.queue)
         body["sort_key"] = self.sort_key
         body["listed_until"] = self._listed_until()
@@ -197,14 +198,15 @@ class Job:
                 body[name] = key
         if self.status is Status.QUEUED:
             body["ready_key"] = moment_key(max(self.created_at, self.next_attempt_at), self.id)
-        if self.ended_key is not None:
-            body["ended_key"] = self.ended_key
+        ended_key = self.ended_key
+        if ended_key is not None:
+            body["ended_key"] = ended_key
         return body
 
     @staticmethod
     def read(body: Json) -> "Job":
         """The job of such a document."""
-        values: dict[str, Any] = {item.name: body[item.name] for item in fields(Job) if item.name in body}
+        values: dict[str, Any] = {name: value for name, value in body.items() if name in _NAMES}
         values.setdefault("model", None)
         values["status"] = Status(body["status"])
         options = dict(body["options"])
@@ -234,9 +236,30 @@ def moment_key(time: float, id: str) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, JobOptions | JobFailure | Notice):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    names = _PARTS.get(type(value))
+    if names is not None:
+        return {name: _plain(getattr(value, name)) for name in names}
     return str(value) if isinstance(value, StrEnum) else value
+
+
+def _names(kind: type[JobOptions | JobFailure | Notice]) -> Iterable[str]:
+    return tuple(item.name for item in fields(kind))
+
+
+_PLAIN = frozenset((str, int, float, bool, dict))
+_PARTS: dict[type[object], Iterable[str]] = {kind: _names(kind) for kind in (JobOptions, JobFailure, Notice)}
+_DEFAULTS = tuple((item.name, item.default) for item in fields(Job))
+_NAMES = frozenset(name for name, _ in _DEFAULTS)
+
+if TYPE_CHECKING:
+    from dataclasses import replace
+else:
+
+    def replace(job: Job, **changes: object) -> Job:
+        """As that of `dataclasses`, whose time grows with the number of fields. A job is changed some ten times."""
+        changed = object.__new__(Job)
+        changed.__dict__.update(job.__dict__, **changes)
+        return changed
 
 
 __all__ = [

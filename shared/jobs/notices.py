@@ -1,8 +1,6 @@
 """Which webhooks a job's changes call for."""
 
-from dataclasses import replace
-
-from shared.jobs.job import Job, Notice
+from shared.jobs.job import Job, Notice, replace
 from shared.jobs.views import job_data
 from shared.webhooks.signing import message_id
 

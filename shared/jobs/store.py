@@ -2,11 +2,11 @@
 
 import asyncio
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.containers import DAY_SECONDS, JOBS
 from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, StoreUnavailable
-from shared.jobs.job import Job, Queue, Status, moment_key
+from shared.jobs.job import Job, Queue, Status, moment_key, replace
 from shared.ports import DocumentStore, Query, Stored, Where
 
 REDELIVERY = DAY_SECONDS + 3600.0

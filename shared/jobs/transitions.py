@@ -12,10 +12,10 @@ Each function takes the job as it is and gives it as it will be, or raises `Refu
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared import Json
-from shared.jobs.job import Job, JobFailure, Notice, Status
+from shared.jobs.job import Job, JobFailure, Notice, Status, replace
 from shared.jobs.notices import told
 
 LEASE = 60.0
