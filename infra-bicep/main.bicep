@@ -19,7 +19,7 @@ param resourceGroupName string = ''
 @description('Optional. Tags of every resource, beside azd-env-name.')
 param tags object = {}
 
-@description('Optional. Object id of the user or service principal that deploys. It may then write secrets into the vault and documents into the database, which the hooks after the deployment need. Empty: nobody may.')
+@description('Optional. Object id of the user or service principal that deploys. It may then write secrets into the vault, which the hooks need, and documents into the database, which backups need. Empty: nobody may.')
 param deployerPrincipalId string = ''
 
 @description('Optional. What the deployer is.')
@@ -30,7 +30,7 @@ param deployerPrincipalId string = ''
 ])
 param deployerPrincipalType string = 'User'
 
-@description('Optional. Object ids of identities that publish jobs straight to the hubs, without HTTP. They are trusted for every project.')
+@description('Optional. Object ids of managed identities or service principals that publish jobs straight to the hubs, without HTTP. They are trusted for every project.')
 param publisherPrincipalIds array = []
 
 @description('Optional. Resource group, in this subscription, of an existing Azure OpenAI account that the app may call with its own identity.')
@@ -50,8 +50,8 @@ param extraAppSettings object = {}
 @maxValue(4096)
 param instanceMemoryMB int = 2048
 
-@description('Optional. Most instances of one function group at once; each bounds cost and load on the providers.')
-@minValue(40)
+@description('Optional. Most instances of one function group at once, a bound of cost and of load on the providers. Some regions refuse less than 40.')
+@minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
@@ -65,7 +65,7 @@ param alwaysReadyHttpInstances int = 0
 @maxValue(1000)
 param httpConcurrency int = 100
 
-@description('Optional. Capacity of the database: serverless is paid per request, autoscale per hour up to a limit.')
+@description('Optional. Capacity of the database: serverless is paid per request, autoscale per hour up to a limit. Chosen once.')
 @allowed([
   'serverless'
   'autoscale'
@@ -102,7 +102,7 @@ param eventHubMaxCapacity int = 4
 @description('Optional. Spreads app, storage and database over the zones of the region, where it has them. Cannot be changed later.')
 param zoneRedundant bool = false
 
-@description('Optional. Days that logs and metrics are kept. The first 31 cost nothing.')
+@description('Optional. Days that the workspace keeps what it has. Up to 90 changes nothing for the log: Application Insights tables stay that long, without a charge.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 30

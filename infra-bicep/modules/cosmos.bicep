@@ -205,7 +205,9 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
       }
     ]
     capabilities: capacity == 'serverless' ? [{ name: 'EnableServerless' }] : []
-    // An instance has to see what another wrote just now: a job, before its event; a revoked key. Reads cost twice.
+    // An instance has to see what another wrote just now: the job that an event tells of, the lease that it lost, its
+    // own write whose answer was lost. Session consistency holds within one process only, so a stale read would be
+    // taken for the truth. Reads cost twice for it, writes no more; with one region they wait no longer either.
     consistencyPolicy: {
       defaultConsistencyLevel: 'Strong'
     }

@@ -22,6 +22,8 @@ var zones = {
   namespace: 'privatelink.servicebus.windows.net'
 }
 
+// One after the other: three are of one storage account, which takes one change at a time.
+@batchSize(1)
 resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = [
   for entry in endpoints: {
     name: entry.name

@@ -45,7 +45,7 @@ var roleIds = {
 }
 
 // `on` is a resource below, `to` a principal. What the app and its host do: see shared/adapters/roles.py. What the
-// deployer's hooks do: make secrets that are missing, put a demo model into the catalog.
+// deployer does: the hooks make secrets that are missing, and `shared.catalog` reads and writes documents.
 var roles = [
   { on: 'storage', to: 'app', role: 'Storage Blob Data Owner' }
   { on: 'storage', to: 'app', role: 'Storage Queue Data Contributor' }
@@ -132,7 +132,8 @@ resource applicationInsightsRoles 'Microsoft.Authorization/roleAssignments@2022-
   }
 ]
 
-// The database's data has roles of its own.
+// The database's data has roles of its own. One after the other: the account refuses two at once (412).
+@batchSize(1)
 resource cosmosRoles 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = [
   for row in roles: if (row.on == 'cosmos' && !empty(principals[row.to].id)) {
     parent: cosmos

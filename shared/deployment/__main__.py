@@ -23,7 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if chosen.command == "vault-deleted":
             found = deleted_vaults(
-                chosen.subscription, chosen.environment, chosen.location, management=chosen.management
+                chosen.subscription,
+                chosen.resource_group,
+                chosen.environment,
+                chosen.location,
+                management=chosen.management,
             )
             print("true" if found else "false")
             return 0
@@ -58,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
             "--wait", type=float, default=600.0, help="seconds for roles and the app to come (default: 600)"
         )
     deleted = commands.add_parser("vault-deleted", help="whether a vault waits to be taken back")
-    for name in ("subscription", "environment", "location"):
+    for name in ("subscription", "resource-group", "environment", "location"):
         deleted.add_argument(f"--{name}", required=True)
     deleted.add_argument("--management", default=MANAGEMENT, help=f"Azure's address (default: {MANAGEMENT})")
     return parser

@@ -21,15 +21,17 @@ class CannotTell(Exception):
 
 def deleted_vaults(
     subscription: str,
+    group: str,
     environment: str,
     location: str,
     *,
     management: str = MANAGEMENT,
     token: Callable[[str], str] = access_token,
 ) -> list[str]:
-    """The names of the deleted vaults of this environment (by their tag) in this region.
+    """The names of the deleted vaults of this environment (by their tag) in this region and resource group.
 
-    Raises `CannotTell`, `NotLoggedIn`, and ValueError for an address that is not Azure's.
+    The template makes a vault's name of just these, so there is one or none. Raises `CannotTell`,
+    `NotLoggedIn`, and ValueError for an address that is not Azure's.
     """
     server = Server(management)
     if server.host not in _HOSTS + _LOOPBACK:
@@ -41,7 +43,9 @@ def deleted_vaults(
     for _ in range(_MOST_PAGES):
         page = _page(server, path, bearer)
         entries = [entry for entry in page.get("value") or [] if isinstance(entry, dict)]
-        found.extend(str(entry.get("name")) for entry in entries if _is_of(entry, environment, location))
+        found.extend(
+            str(entry.get("name")) for entry in entries if _is_of(entry, group, environment, location)
+        )
         link = page.get("nextLink")
         if not link:
             return found
@@ -61,11 +65,13 @@ def _page(server: Server, path: str, bearer: str) -> Json:
         raise CannotTell(f"the deleted vaults cannot be listed: {error}") from None
 
 
-def _is_of(entry: Json, environment: str, location: str) -> bool:
+def _is_of(entry: Json, group: str, environment: str, location: str) -> bool:
     properties = entry.get("properties") or {}
     tags = properties.get("tags") or {}
-    return tags.get("azd-env-name") == environment and _region(properties.get("location")) == _region(
-        location
+    return (
+        tags.get("azd-env-name") == environment
+        and _region(properties.get("location")) == _region(location)
+        and f"/resourcegroups/{group}/".lower() in str(properties.get("vaultId")).lower()
     )
 
 

@@ -23,11 +23,11 @@ ENVIRONMENT = {
 }
 
 
-def run(hook: str, folder: Path, python: str) -> tuple[int, list[str], list[str]]:
+def run(hook: str, folder: Path, python: str, **more: str) -> tuple[int, list[str], list[str]]:
     """The hook's status, how it called Python (after `-m shared.deployment`), and how azd."""
     command(folder, "python3", f"""printf '%s\\n' "$@" > "{folder}/python"; {python}""")
     command(folder, "azd", f"""printf '%s\\n' "$@" > "{folder}/azd.called" """)
-    environment = {**ENVIRONMENT, "PATH": f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin"}
+    environment = {**ENVIRONMENT, **more, "PATH": f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin"}
     done = subprocess.run(["sh", str(HOOKS / hook)], cwd=ROOT, env=environment, capture_output=True)
     called = (folder / "python").read_text().splitlines()
     assert called[:2] == ["-m", "shared.deployment"]
@@ -48,9 +48,32 @@ def test_a_deleted_vault_is_taken_back_through_the_templates_parameter(folder: P
     assert status == 0
     chosen = _parser().parse_args(called)
     assert (chosen.command, chosen.environment, chosen.location) == ("vault-deleted", "dev", "westeurope")
+    assert chosen.resource_group == "rg-llmproxy-dev"
     assert azd == ["env", "set", "DEPLOY_RECOVER_KEY_VAULT", answer]
     parameters = (BICEP / "main.bicepparam").read_text(encoding="utf-8")
     assert re.search(r"param recoverKeyVault = .*'DEPLOY_RECOVER_KEY_VAULT'", parameters)
+
+
+def test_the_group_is_named_as_the_template_names_it(folder: Path) -> None:
+    template = (BICEP / "main.bicep").read_text(encoding="utf-8")
+    assert "empty(resourceGroupName) ? 'rg-llmproxy-${environmentName}' : resourceGroupName" in template
+    for named, group in (("", "rg-llmproxy-dev"), ("rg-mine", "rg-mine")):
+        _, called, _ = run("preprovision.sh", folder, "echo false", AZURE_RESOURCE_GROUP=named)
+        assert _parser().parse_args(called).resource_group == group
+
+
+@pytest.mark.parametrize("name", ["AZURE_SUBSCRIPTION_ID", "AZURE_LOCATION"])
+def test_what_azd_has_not_asked_for_yet_is_named(name: str) -> None:
+    """`azd up` asks before its hooks run, `azd provision` after them."""
+    done = subprocess.run(
+        ["sh", str(HOOKS / "preprovision.sh")],
+        cwd=ROOT,
+        env={**{key: value for key, value in ENVIRONMENT.items() if key != name}, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert f"{name}: is not known yet: begin with azd up" in done.stderr
 
 
 def test_a_question_without_an_answer_stops_the_deployment(folder: Path) -> None:
@@ -96,7 +119,7 @@ def test_the_template_marks_the_app_for_azd() -> None:
 
 def test_the_hooks_know_only_variables_that_azd_has() -> None:
     outputs = set(re.findall(r"^output (\w+) ", (BICEP / "main.bicep").read_text(encoding="utf-8"), re.M))
-    known = outputs | {"AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION"}
+    known = outputs | {"AZURE_SUBSCRIPTION_ID", "AZURE_ENV_NAME", "AZURE_LOCATION", "group"}
     for hook in HOOKS.glob("*.sh"):
         used = set(re.findall(r'"\$(?!\(|deleted)(\w+)"', hook.read_text(encoding="utf-8")))
         assert used

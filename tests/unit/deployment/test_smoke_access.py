@@ -8,7 +8,10 @@ import pytest
 
 from shared import Json
 from shared.deployment.__main__ import main
-from shared.deployment.smoke_access import ADMIN_KEY, SMOKE_KEY
+from shared.deployment.smoke_access import ADMIN_KEY, SMOKE_KEY, SmokeAccess
+from shared.deployment.vault import DeployerVault
+from shared.deployment.web import Server
+from shared.settings import Settings
 from shared.smoke import MODEL, PROJECT
 from shared.smoke.__main__ import main as smoke
 from tests.proxy import Proxy, running_proxy
@@ -79,6 +82,17 @@ async def test_a_second_time_there_is_nothing_to_do(
     assert capsys.readouterr().out == "nothing was missing\n"
     assert (dict(azure.secrets), await keys_of(proxy)) == before
     assert azure.written == [SMOKE_KEY]
+
+
+async def test_a_new_model_is_known_to_every_instance_before_the_key_is_tried(
+    proxy: Proxy, azure: Azure
+) -> None:
+    pauses: list[float] = []
+    access = SmokeAccess(Server(proxy.url), DeployerVault(azure.url), pause=pauses.append)
+    await asyncio.to_thread(access.prepare)
+    assert pauses == [Settings().catalog_max_age]
+    await asyncio.to_thread(access.prepare)
+    assert len(pauses) == 1
 
 
 async def test_a_key_of_a_database_that_is_gone_is_replaced(proxy: Proxy, azure: Azure) -> None:

@@ -71,5 +71,7 @@ def refused(status: int, code: str, *, inner: str = "") -> Reply:
     return Reply({"error": error}, status)
 
 
-def deleted_vault(name: str, environment: str, location: str) -> Json:
-    return {"name": name, "properties": {"location": location, "tags": {"azd-env-name": environment}}}
+def deleted_vault(name: str, environment: str, location: str, group: str = "rg-dev") -> Json:
+    id = f"/subscriptions/s/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{name}"
+    properties = {"vaultId": id, "location": location, "tags": {"azd-env-name": environment}}
+    return {"name": name, "properties": properties}

@@ -191,6 +191,19 @@ def test_a_private_network_closes_every_service_and_opens_a_way_to_each() -> Non
     assert list(zones.values()) == module("network").value("zones")
 
 
+@pytest.mark.parametrize(
+    ("name", "loop"), [("cosmos", "container"), ("roles", "cosmosRoles"), ("private-endpoints", "endpoint")]
+)
+def test_what_one_account_takes_one_at_a_time_is_made_so(name: str, loop: str) -> None:
+    assert module(name).of("resource")[loop].decorators["batchSize"] == [1]
+
+
+def test_the_code_starts_when_roles_and_ways_to_the_services_are_there() -> None:
+    text = (FOLDER / "resources.bicep").read_text(encoding="utf-8")
+    app = text.split("module functionApp ", 1)[1].split("\n}\n", 1)[0]
+    assert re.search(r"dependsOn: \[\s+roles\s+privateEndpoints\s+\]", app)
+
+
 def test_a_file_that_is_cut_off_is_noticed(tmp_path: Any) -> None:
     whole = (FOLDER / "main.bicep").read_text(encoding="utf-8")
     (tmp_path / "main.bicep").write_text(whole[: len(whole) // 2], encoding="utf-8")
