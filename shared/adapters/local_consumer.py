@@ -209,12 +209,15 @@ async def _handle(
     hold: type[Exception] | tuple[type[Exception], ...],
     pause: float,
 ) -> None:
+    held = False
     try:
         while not batch.lost:
             try:
                 await handler(batch)
             except hold as error:
-                log_failure(_logger, "event_batch_held", error)
+                if not held:
+                    log_failure(_logger, "event_batch_held", error)
+                held = True
                 await asyncio.sleep(pause)
                 continue
             except Exception as error:
