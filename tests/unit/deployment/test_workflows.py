@@ -148,6 +148,18 @@ def test_what_the_workflow_asks_of_azd_is_an_output_of_the_template() -> None:
     assert asked <= outputs
 
 
+@pytest.mark.parametrize("job", ["what-if", "deploy"])
+def test_every_variable_of_the_template_comes_from_the_repository(job: str) -> None:
+    """Without one, the workflow would make a second system beside the one that a machine has made."""
+    parameters = (ROOT / "infra-bicep" / "main.bicepparam").read_text(encoding="utf-8")
+    read = set(re.findall(r"readEnvironmentVariable\('(AZURE_\w+)'", parameters))
+    environment = jobs(DEPLOY)[job]["env"]
+    # azd knows who has logged in; what a principal gets is no part of what would change.
+    for name in read - {"AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}:
+        assert environment[name] == f"${{{{ vars.{name} }}}}"
+    assert environment["AZURE_PRINCIPAL_TYPE"] == "ServicePrincipal"
+
+
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_variables_of_the_repository_reach_the_template(tmp_path: Path) -> None:
     scripts = {step["run"] for step in steps(DEPLOY) if "VARIABLES" in step.get("env", {})}
