@@ -15,7 +15,7 @@ from shared.errors import ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.inference.deadlines import Deadlines
 from shared.inference.operations import Operation
 from shared.inference.record import CallRecord
-from shared.inference.stream import Opened
+from shared.inference.stream import IDLE_SLACK, Opened
 from shared.providers.calls import Answer, Call, Provider
 from shared.wire.estimate import tokens_of
 from shared.wire.events import Reading
@@ -125,13 +125,18 @@ class Collecting:
 
     async def _rest(self, opened: Opened, note: Callable[[Any], None]) -> None:
         loop, idle = asyncio.get_running_loop(), opened.limits.idle
+        slack = idle * IDLE_SLACK
         try:
-            async with asyncio.timeout(idle) as silence:
+            async with asyncio.timeout(idle + slack) as silence:
+                armed = loop.time()
                 async for event in opened.iterator:
                     opened.reading.note(event)
                     note(event)
                     self._on_step("event")
-                    silence.reschedule(loop.time() + idle)
+                    now = loop.time()
+                    if now - armed > slack:
+                        silence.reschedule(now + idle + slack)
+                        armed = now
         except TimeoutError:
             if not silence.expired():
                 raise
