@@ -108,6 +108,8 @@ def test_azd_finds_every_file_that_it_is_told_of() -> None:
         assert os.access(ROOT / hook["run"], os.X_OK), hook
     service = project["services"]["api"]
     assert (service["language"], service["host"]) == ("python", "function")
+    # The package holds no dependencies, so Azure has to install them.
+    assert service["remoteBuild"] is True
 
 
 def test_the_template_marks_the_app_for_azd() -> None:

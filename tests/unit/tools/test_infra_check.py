@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tools import infra_check
 from tools.infra_check import Failed, Skipped, judge, main, parse
@@ -125,3 +126,10 @@ def test_without_a_compiler_the_check_is_skipped(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Skipped, match="bicep"):
         infra_check.compile()
+
+
+def test_both_gates_check_the_templates_and_where_a_compiler_is_none_may_be_missing() -> None:
+    assert "make infra-check\n" in (infra_check.ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    ci = yaml.safe_load((infra_check.ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    [step] = [step for step in ci["jobs"]["infra"]["steps"] if step.get("run") == "make infra-check"]
+    assert step["env"] == {"INFRA_CHECK_REQUIRED": "1"}
