@@ -83,6 +83,12 @@ class DocumentStore(Protocol):
         """Writes whatever is there."""
         ...
 
+    async def keep(
+        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
+    ) -> bool:
+        """Lets it live that long from now, whatever it is; a new version. False if it is not there."""
+        ...
+
     async def delete(
         self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
     ) -> bool:

@@ -119,6 +119,22 @@ class CosmosStore:
         item = _item(container, body, time_to_live)
         return _stored(await self._attempt(container, lambda items: items.upsert_item(item)))
 
+    async def keep(
+        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
+    ) -> bool:
+        key = _partition_key(container, rules.partition_for(container, id, partition))
+        rules.lifetime(container, time_to_live)
+        operations = [{"op": "set", "path": "/ttl", "value": time_to_live}]
+
+        async def keep(items: "ContainerProxy") -> None:
+            await items.patch_item(encode_id(id), partition_key=key, patch_operations=operations)
+
+        try:
+            await self._attempt(container, keep)
+        except DocumentAbsent:
+            return False
+        return True
+
     async def delete(
         self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
     ) -> bool:

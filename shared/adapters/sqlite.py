@@ -100,6 +100,22 @@ class SqliteStore:
 
         return await self._change(work)
 
+    async def keep(
+        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
+    ) -> bool:
+        key = _key(container, id, rules.partition_for(container, id, partition))
+        lifetime = rules.lifetime(container, time_to_live)
+        now, etag = self._clock.time(), self._new_etag()
+
+        def work(connection: sqlite3.Connection) -> bool:
+            kept = connection.execute(
+                f"UPDATE documents SET etag = ?, lifetime = ?, expires = ? WHERE {ONE}",  # noqa: S608
+                (etag, lifetime, now + time_to_live, *key, now),
+            )
+            return kept.rowcount > 0
+
+        return await self._change(work)
+
     async def delete(
         self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
     ) -> bool:

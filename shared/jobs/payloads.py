@@ -58,13 +58,12 @@ class Payloads:
         # A worker may have stored a result, whole or in part, that its job then did not end with.
         tidy = job.started_at is None or job.status is Status.COMPLETED
         if tidy and not job.lost_leases and not job.retry_count:
-            for id in sorted(wanted):
-                await self._touch(job.id, id, seconds)
+            await asyncio.gather(*(self._touch(job.id, id, seconds) for id in sorted(wanted)))
             return
         for stored in await self._store.query(JOB_PAYLOADS, Query(partition=job.id, limit=1000)):
             id = str(stored.body["id"])
             if id in wanted:
-                await self._store.upsert(JOB_PAYLOADS, stored.body, time_to_live=seconds)
+                await self._touch(job.id, id, seconds)
             else:
                 await self._store.delete(JOB_PAYLOADS, id, job.id)
 
@@ -103,11 +102,7 @@ class Payloads:
                 raise PayloadMissing(f"{job}: the part {id} is not there")
 
     async def _touch(self, job: str, id: str, seconds: int) -> bool:
-        stored = await self._store.get(JOB_PAYLOADS, id, job)
-        if stored is None:
-            return False
-        await self._store.upsert(JOB_PAYLOADS, stored.body, time_to_live=seconds)
-        return True
+        return await self._store.keep(JOB_PAYLOADS, id, job, time_to_live=seconds)
 
 
 def _request(fingerprint: str) -> str:

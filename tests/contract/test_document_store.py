@@ -10,7 +10,18 @@ import pytest
 import pytest_asyncio
 
 from shared import Json
-from shared.containers import AUDIT, COUNTERS, DEAD_LETTERS, HEALTH, JOBS, KEYS, MODELS, USAGE, Container
+from shared.containers import (
+    AUDIT,
+    COUNTERS,
+    DEAD_LETTERS,
+    HEALTH,
+    JOB_PAYLOADS,
+    JOBS,
+    KEYS,
+    MODELS,
+    USAGE,
+    Container,
+)
 from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, DocumentTooLarge, StoreError
 from shared.ports import DocumentStore, Query, Where
 from tests.contract.stores import DEFECTS, OPENINGS, Subject
@@ -269,6 +280,20 @@ async def test_only_numbers_can_be_incremented(store: DocumentStore, mark: str) 
     for name in ("id", "a.b", "ttl", "/count"):
         with pytest.raises(ValueError, match=r"increment|field name"):
             await store.increment(COUNTERS, {"id": mark}, {name: 1})
+
+
+async def test_keeping_a_document_leaves_all_that_is_in_it_and_makes_a_new_version(
+    store: DocumentStore, mark: str
+) -> None:
+    body: Json = {"id": mark, "job": "a/b", "data": "x"}
+    first = await store.upsert(JOB_PAYLOADS, body, time_to_live=600)
+    assert await store.keep(JOB_PAYLOADS, mark, "a/b", time_to_live=900) is True
+    found = await store.get(JOB_PAYLOADS, mark, "a/b")
+    assert found is not None
+    assert found.body == body
+    with pytest.raises(DocumentChanged):
+        await store.replace(JOB_PAYLOADS, body, first.etag, time_to_live=600)
+    assert await store.keep(JOB_PAYLOADS, mark, "c", time_to_live=900) is False
 
 
 async def test_creating_many_again_changes_nothing(store: DocumentStore, mark: str) -> None:
@@ -545,6 +570,22 @@ async def test_a_write_begins_the_time_to_live_anew(subject: Subject) -> None:
     assert fresh.body == {"id": "c", "n": 1}
 
 
+async def test_a_document_is_kept_longer_or_shorter_or_at_last(subject: Subject) -> None:
+    store = subject.store
+    for id in ("longer", "shorter", "late"):
+        await store.create(KEYS, {"id": id}, time_to_live=10)
+    await store.create(KEYS, {"id": "last"})
+    subject.clock.advance(8)
+    assert await store.keep(KEYS, "longer", time_to_live=10) is True
+    assert await store.keep(KEYS, "shorter", time_to_live=1) is True
+    assert await store.keep(KEYS, "last", time_to_live=10) is True
+    subject.clock.advance(3)
+    assert ids(await store.query(KEYS, Query())) == ["last", "longer"]
+    assert await store.keep(KEYS, "late", time_to_live=10) is False
+    subject.clock.advance(8)
+    assert ids(await store.query(KEYS, Query())) == []
+
+
 async def test_a_replace_without_a_time_to_live_keeps_a_document_for_ever(
     subject: Subject, mark: str
 ) -> None:
@@ -559,6 +600,8 @@ async def test_a_time_to_live_where_the_container_has_none_is_a_mistake(store: D
         await store.upsert(MODELS, {"id": "x"}, time_to_live=5)
     with pytest.raises(ValueError, match="time to live"):
         await store.upsert(KEYS, {"id": "x"}, time_to_live=0)
+    with pytest.raises(ValueError, match="time to live"):
+        await store.keep(MODELS, "x", time_to_live=5)
 
 
 async def test_a_ping_answers(store: DocumentStore) -> None:

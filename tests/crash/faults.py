@@ -60,6 +60,13 @@ class FaultyStore:
         name = name_of(container, body, time_to_live)
         return await self._told(name, body, self._store.upsert(container, body, time_to_live=time_to_live))
 
+    async def keep(
+        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
+    ) -> bool:
+        body: Json = {"id": id}
+        kept = self._store.keep(container, id, partition, time_to_live=time_to_live)
+        return await self._told(name_of(container, body, time_to_live), body, kept)
+
     async def delete(
         self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
     ) -> bool:

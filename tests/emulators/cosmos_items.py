@@ -93,8 +93,11 @@ class Items:
             raise Refused(400, "A patch has one to ten operations.")
         for operation in operations:
             name = operation["path"].removeprefix("/")
+            if (operation["op"], name) == ("set", "ttl"):
+                body["ttl"] = _checked_time_to_live(operation["value"])
+                continue
             if operation["op"] != "incr" or "/" in name or name == "id":
-                raise Refused(400, "This server knows increments of top-level fields only.")
+                raise Refused(400, "This server knows increments of top-level fields, and the ttl to be set.")
             before = body.get(name, 0)
             if isinstance(before, bool) or not isinstance(before, int | float):
                 raise Refused(400, "The field to increment is not a number.")
@@ -125,8 +128,8 @@ class Items:
             raise Refused(
                 400, "PartitionKey extracted from document doesn't match the one in the header", 1001
             )
-        if "ttl" in body and (not isinstance(body["ttl"], int) or body["ttl"] < 1):
-            raise Refused(400, "The ttl must be a positive whole number.")
+        if "ttl" in body:
+            _checked_time_to_live(body["ttl"])
         return {name: value for name, value in body.items() if name not in ("_rid", "_self", "_etag", "_ts")}
 
     def _there(self, key: tuple[str, str]) -> Item:
@@ -149,3 +152,9 @@ class Items:
             return False
         seconds: Any = item.body.get("ttl", self.default_ttl)
         return bool(seconds > 0 and self.clock.time() >= item.written + seconds)
+
+
+def _checked_time_to_live(value: object) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise Refused(400, "The ttl must be a positive whole number.")
+    return value

@@ -103,6 +103,12 @@ class Outages:
         self._enter("upsert", container)
         return await self._store.upsert(container, body, time_to_live=time_to_live)
 
+    async def keep(
+        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
+    ) -> bool:
+        self._enter("keep", container)
+        return await self._store.keep(container, id, partition, time_to_live=time_to_live)
+
     async def delete(
         self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
     ) -> bool:

@@ -87,6 +87,11 @@ class Mortal:
     async def upsert(self, container: Container, body: Json, *, time_to_live: int | None = None) -> Stored:
         return await self._write(self._store.upsert(container, body, time_to_live=time_to_live))
 
+    async def keep(
+        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
+    ) -> bool:
+        return await self._write(self._store.keep(container, id, partition, time_to_live=time_to_live))
+
     async def delete(
         self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
     ) -> bool:
