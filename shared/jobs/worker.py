@@ -232,7 +232,7 @@ class Run:
         except PayloadMissing as error:
             log_failure(_logger, "job_failed", error, document=job.id)
             raise InternalError from None
-        if await worker._store.get(PROJECTS, job.project) is None and job.project != "default":
+        if job.project != "default" and await worker._store.get(PROJECTS, job.project) is None:
             raise NotFound(f"There is no project '{job.project}'.")
         request = await self._request(content)
         return await worker._inference.collect(request, self._collecting)
