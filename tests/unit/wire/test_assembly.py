@@ -4,6 +4,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared import Json
 from shared.errors import ProxyError
@@ -119,6 +121,53 @@ def test_a_text_completion_is_put_together_too() -> None:
     )
     assert content["object"] == "text_completion"
     assert content["choices"] == [{"index": 0, "text": "once", "finish_reason": "stop"}]
+
+
+def test_the_id_is_the_first_that_is_one() -> None:
+    azure = event(
+        {"id": "", "object": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": []}
+    )
+    content = assembled(azure, chunk(delta(content="a")), chunk(delta(finish="stop"), id="another"))
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-x"}
+    assert {name: content[name] for name in head} == head
+
+
+def test_what_came_in_pieces_does_not_change_the_chunks() -> None:
+    first = chunk(delta(content="a", tool_calls=[{"index": 0, "id": "c", "function": {"arguments": "{"}}]))
+    second = chunk(delta(content="b", tool_calls=[{"index": 0, "function": {"arguments": "}"}}]))
+    before = orjson.dumps([first.chunk, second.chunk])
+    assert assembled(first, second)["choices"][0]["message"]["content"] == "ab"
+    assert orjson.dumps([first.chunk, second.chunk]) == before
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(("index", "content", "function", "arguments", "id")), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+_CHOICE = st.dictionaries(
+    st.sampled_from(("index", "delta", "text", "logprobs", "finish_reason")), _JSON, max_size=4
+)
+_DELTA = st.dictionaries(st.sampled_from(("role", "content", "tool_calls")), _JSON, max_size=3)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"choices": _JSON | st.lists(_CHOICE | _DELTA.map(lambda delta: {"index": 0, "delta": delta}))},
+            optional={"id": _JSON, "object": _JSON, "usage": _JSON},
+        ),
+        max_size=5,
+    )
+)
+def test_no_chunk_is_too_strange(chunks: list[Json]) -> None:
+    written = orjson.dumps(assembled(*map(event, chunks)))
+    assert isinstance(orjson.loads(written)["choices"], list)
 
 
 def test_a_response_is_what_its_last_event_holds() -> None:
