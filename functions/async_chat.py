@@ -8,12 +8,10 @@ from functions.exchange import with_slashes
 from functions.http import METHODS, Exchange, PlainReply, Reply, endpoint, json_response
 from functions.inference import forwarded
 from shared.errors import MethodNotAllowed, NotFound
-from shared.inference.headers import routed_headers
 from shared.inference.operations import CHAT_COMPLETIONS
-from shared.jobs.job import Job
 from shared.jobs.service import scope
 from shared.jobs.submission import MAX_BODY
-from shared.jobs.views import job_data, job_path, retry_after, submitted_data
+from shared.jobs.views import job_data, job_path, result_headers, retry_after, submitted_data
 from shared.services import Services
 
 _COLLECTION = ("GET", "POST")
@@ -113,11 +111,7 @@ async def _result(exchange: Exchange, project: str, id: str) -> Reply:
     if result is None:
         seconds = retry_after(job, exchange.services.clock.time())
         return json_response(job_data(job), 202, {"retry-after": str(seconds)})
-    return PlainReply(result, 200, _headers(job))
-
-
-def _headers(job: Job) -> dict[str, str]:
-    return routed_headers(job.model_used, job.provider, job.attempts, job.cost_usd)
+    return PlainReply(result, 200, result_headers(job))
 
 
 def _project(exchange: Exchange) -> str:

@@ -5,8 +5,8 @@ from functions.http import PlainReply, json_response
 from functions.inference import forwarded
 from shared import Json
 from shared.errors import UnsupportedParameter
-from shared.inference.headers import routed_headers
 from shared.jobs.job import Status
+from shared.jobs.views import result_headers
 from shared.responses.ids import InJob
 from shared.responses.service import Action
 
@@ -44,5 +44,4 @@ async def answer_in_background(exchange: Exchange, id: str, found: InJob, action
     if job.status is not Status.COMPLETED:
         return json_response(shown)
     # A completed one has the headers of a response that was not waited for.
-    headers = routed_headers(job.model_used, job.provider, job.attempts, job.cost_usd)
-    return json_response(shown, 200, headers)
+    return json_response(shown, 200, result_headers(job))

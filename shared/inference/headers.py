@@ -15,16 +15,16 @@ def answer_headers(record: CallRecord, upstream: Mapping[str, str]) -> dict[str,
     model = record.model
     id, provider = (model.id, model.provider) if model is not None else (None, None)
     cost = None if record.request.streamed else record.cost
-    headers = {**upstream, **routed_headers(id, provider, record.attempts, cost)}
-    if record.dropped:
-        headers["x-llmproxy-dropped-params"] = _header_names(record.dropped)
-    return headers
+    return {**upstream, **routed_headers(id, provider, record.attempts, cost, record.dropped)}
 
 
 def routed_headers(
-    model: str | None, provider: str | None, attempts: int, cost: float | None
+    model: str | None, provider: str | None, attempts: int, cost: float | None, dropped: Sequence[str] = ()
 ) -> dict[str, str]:
-    """What every routed answer says, a job's later one too. `cost` is in US dollars."""
+    """What every routed answer says, a job's later one too. `cost` is in US dollars.
+
+    `dropped` are names of parameters that the provider did not take.
+    """
     headers: dict[str, str] = {}
     if model is not None:
         headers["x-llmproxy-model"] = _header_text(model)
@@ -34,14 +34,19 @@ def routed_headers(
     headers["x-llmproxy-cache"] = "off"
     if cost is not None:
         headers["x-llmproxy-cost-usd"] = f"{cost:.10f}".rstrip("0").rstrip(".")
+    if dropped:
+        headers["x-llmproxy-dropped-params"] = _header_names(dropped)
     return headers
+
+
+def shown_names(names: Sequence[str]) -> tuple[str, ...]:
+    """As much of dropped names as an answer will show, and one name more where there are more."""
+    return tuple(name[:MAX_NAME_SHOWN] for name in names[: MAX_NAMES_SHOWN + 1])
 
 
 def _header_names(names: Sequence[str]) -> str:
     """Names that a client made up, as one header's value: encoded, and no more than a header may hold."""
-    shown = ",".join(
-        quote(name[:MAX_NAME_SHOWN], safe="/:@!$&'()*+;=?#[]~") for name in names[:MAX_NAMES_SHOWN]
-    )
+    shown = ",".join(quote(name, safe="/:@!$&'()*+;=?#[]~") for name in shown_names(names)[:MAX_NAMES_SHOWN])
     return shown if len(names) <= MAX_NAMES_SHOWN else f"{shown},..."
 
 

@@ -91,8 +91,9 @@ class Job:
     event again, `woken` how often it did, `published_at` when its event was last (or is about to be) published.
     `lease_until` is when others may take it from the worker that holds `lease_id`. `deadline` counts from the first
     claim. `usage` and `cost_usd` are the holder's last figures until the end. `charged` says that the usage record is
-    there. `result_lease` names the payload of the result and `result_parts` how many documents it has. `public_id` is
-    the id under which a client knows a background response; `response` the (model, provider's id) of its result.
+    there. `result_lease` names the payload of the result and `result_parts` how many documents it has. `dropped` names
+    parameters that the provider did not take. `public_id` is the id under which a client knows a background response;
+    `response` the (model, provider's id) of its result.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Job:
     result_lease: str | None = None
     result_parts: int = 0
     response: tuple[str, str] | None = None
+    dropped: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     notified: int = 0
     settled: bool = False
@@ -217,7 +219,7 @@ class Job:
         if values.get("failure"):
             values["failure"] = JobFailure(**values["failure"])
         values["notices"] = tuple(Notice(**notice) for notice in body.get("notices", ()))
-        for name in ("key_models", "response"):
+        for name in ("key_models", "response", "dropped"):
             if values.get(name) is not None:
                 values[name] = tuple(values[name])
         return Job(**values)

@@ -50,11 +50,15 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Where a result lies: the lease under which it was written, and its number of parts."""
+    """Where a result lies: the lease under which it was written, and its number of parts.
+
+    `dropped` names parameters that the provider did not take.
+    """
 
     lease: str
     parts: int
     response: tuple[str, str] | None = None
+    dropped: tuple[str, ...] = ()
 
 
 def submitted(job: Job, now: float) -> Job:
@@ -126,6 +130,7 @@ def completed(job: Job, now: float, lease: str, result: Result, figures: Figures
         result_lease=result.lease,
         result_parts=result.parts,
         response=result.response,
+        dropped=result.dropped,
         progress=100,
     )
     return _ended(done, now, Status.COMPLETED, None)

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from shared import Json
 from shared.clock import iso
+from shared.inference.headers import routed_headers
 from shared.jobs.job import Job, JobFailure, Status
 
 COLLECTION = "/v1/async/chat/completions"
@@ -72,6 +73,11 @@ def submitted_data(job: Job, estimate: float | None) -> Json:
         "status_endpoint": status_path(job),
         "result_endpoint": result_path(job),
     }
+
+
+def result_headers(job: Job) -> dict[str, str]:
+    """What the result of a completed job says in its headers: as an answer that was waited for."""
+    return routed_headers(job.model_used, job.provider, job.attempts, job.cost_usd, job.dropped)
 
 
 def retry_after(job: Job, now: float) -> int:

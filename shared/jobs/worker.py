@@ -25,6 +25,7 @@ from shared.errors import (
     UpstreamError,
 )
 from shared.inference.collecting import Collecting
+from shared.inference.headers import shown_names
 from shared.inference.operations import CHAT_COMPLETIONS, RESPONSES
 from shared.inference.pipeline import Inference
 from shared.inference.request import InferenceRequest, read_request
@@ -253,7 +254,8 @@ class Run:
         response = None
         if job.operation == RESPONSES.name and model is not None:
             response = worker._background.response_of(answer, model)
-        result = Result(lease, parts, response)
+        dropped = shown_names(record.dropped) if (record := self._collecting.record) else ()
+        result = Result(lease, parts, response, dropped)
         figures = self._figures()
 
         def completed(now_held: Job) -> Job:

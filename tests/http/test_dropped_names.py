@@ -1,8 +1,12 @@
 """Names of dropped parameters come from the client and end in a header: they must not break the answer."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
-from tests.proxy import Proxy
+from tests.http.jobs import JOBS, submitted
+from tests.proxy import Proxy, Reply, running_proxy
 
 
 def body(**fields: object) -> dict[str, object]:
@@ -29,3 +33,20 @@ async def test_thousands_of_names_do_not_burst_the_header(proxy: Proxy) -> None:
     reply = await proxy.call("POST", "/v1/chat/completions", body(**names))
     assert reply.status == 200
     assert len(reply.headers["x-llmproxy-dropped-params"]) < 4_000
+
+
+async def test_the_result_of_a_job_names_them_too(tmp_path: Path) -> None:
+    async with running_proxy(tmp_path, events=True) as proxy:
+
+        async def answered(**fields: object) -> Reply:
+            path = f"{JOBS}/{await submitted(proxy, body(**fields))}/result"
+            async with asyncio.timeout(10):
+                while (reply := await proxy.call("GET", path)).status == 202:
+                    await asyncio.sleep(0.02)
+            return reply
+
+        named = await answered(top_k=5, min_p=0.1)
+        assert (named.status, named.headers["x-llmproxy-dropped-params"]) == (200, "min_p,top_k")
+        many = await answered(**{f"made_up_{index}": 1 for index in range(5_000)})
+        assert many.headers["x-llmproxy-dropped-params"].endswith(",...")
+        assert "x-llmproxy-dropped-params" not in (await answered()).headers

@@ -48,6 +48,7 @@ FULL = Job(
     result_lease="lease",
     result_parts=1,
     response=("chat", "resp_1"),
+    dropped=("top_k",),
     notices=(Notice("n", "failed", 1_002.0, {"id": "j"}, tries=1, next_at=1_003.0),),
     notified=2,
     settled=True,
