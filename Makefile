@@ -45,8 +45,8 @@ test-worker: ## Run the app in Azure's own runtime library (Python 3.13)
 test-emulators: $(BIN)/.dev ## Run the contract suites against emulators that others wrote (npm)
 	@VENV=$(VENV) bash tests/emulators/run.sh
 
-bench: $(BIN)/.dev ## Measure speed beside a bare relay and the peers
-	@$(BIN)/python -m benchmarks
+bench: $(BIN)/.dev ## Measure speed beside a bare relay and the peers (WHAT=jobs: of jobs)
+	@$(BIN)/python -m benchmarks $(WHAT)
 
 infra-check: $(BIN)/.dev ## Check the Bicep: parsed, checkov, and the compiler where there is one
 	@$(BIN)/python -m tools.infra_check
