@@ -98,7 +98,7 @@ class Dispatcher:
                     self._provider_for(model), self._call(record.request, model, limits), limits
                 )
         except TimeoutError:
-            error: ProxyError = ProviderTimeout(_silence(record.request.streamed))
+            error: ProxyError = ProviderTimeout(_silence(record.request))
         except ProxyError as raised:
             error = raised
         else:
@@ -135,8 +135,8 @@ class Dispatcher:
         )
 
 
-def _silence(streamed: bool) -> str:
-    if streamed:
+def _silence(request: InferenceRequest) -> str:
+    if request.streamed or request.allowance is not None:
         return "The provider did not answer in time."
     return "The provider did not answer in time. Ask with 'stream': true, or submit the call as an asynchronous job."
 

@@ -108,8 +108,8 @@ def held(job: Job, now: float, lease: str, figures: Figures, progress: int, step
     return told(known, "progress", now) if crossed else known
 
 
-def put_back(job: Job, now: float, lease: str, delay: float) -> Job:
-    """Back in the queue for another try, `delay` seconds from now."""
+def put_back(job: Job, now: float, lease: str, delay: float, attempts: int = 0) -> Job:
+    """Back in the queue for another try, `delay` seconds from now. `attempts` counts the calls of providers so far."""
     _require_holder(job, lease)
     if job.retry_count >= job.options.max_retries:
         raise Refused(job)
@@ -117,6 +117,7 @@ def put_back(job: Job, now: float, lease: str, delay: float) -> Job:
     return replace(
         _released(job, "waiting for the next try"),
         retry_count=job.retry_count + 1,
+        attempts=max(attempts, job.attempts),
         next_attempt_at=again,
         wake_at=again,
         woken=0,

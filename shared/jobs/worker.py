@@ -128,6 +128,8 @@ class Run:
     def __init__(self, worker: Worker, held: Held) -> None:
         self._worker = worker
         self._job = held.job
+        self._earlier = held.job.attempts
+        """Calls of providers that earlier runs of this job have made."""
         self._collecting = Collecting(_OPERATIONS[held.job.operation], self._step)
         self._lease = Lease(worker._jobs, worker._clock, held, self._figures, self._cancel, self._tell)
         self._call: asyncio.Task[Answer] | None = None
@@ -294,7 +296,7 @@ class Run:
         def changed(job: Job) -> Job:
             at = worker._clock.time()
             if again:
-                return transitions.put_back(job, at, lease, delay)
+                return transitions.put_back(job, at, lease, delay, figures.attempts)
             return transitions.failed(job, at, lease, failure, figures)
 
         return changed
@@ -344,7 +346,7 @@ class Run:
         return Figures(
             record.model.id,
             record.model.provider,
-            record.attempts,
+            self._earlier + record.attempts,
             record.fallback,
             record.usage.record() if record.usage is not None else None,
             record.cost,

@@ -54,7 +54,8 @@ async def test_a_provider_that_stays_down_is_asked_with_growing_pauses_and_then_
     assert reply.headers["x-should-retry"] == "false"
     assert len(site.upstream.requests) == 3
     [record] = (await site.records())[id]
-    assert (record["status"], record["error_code"], record["attempts"]) == (status, code, job.attempts)
+    assert (record["status"], record["error_code"], record["attempts"]) == (status, code, 3)
+    assert job.attempts == 3
 
 
 async def test_a_provider_that_is_back_in_between_completes_the_job(site: Site) -> None:
@@ -224,3 +225,12 @@ async def test_a_background_response_outlives_a_provider_that_was_down(site: Sit
         assert (response.status, response.output_text) == ("completed", provider.text)
         assert set(seen) <= {"queued", "in_progress"}
         assert len(provider.requests) == 3
+
+
+async def test_a_call_that_its_body_cuts_short_is_not_told_to_become_a_job(site: Site) -> None:
+    site.upstream.always(Hang())
+    id = await submitted(site.proxy, chat(timeout=0.2, async_max_retries=0))
+    await site.until_settled(id)
+    reply = await site.result(id)
+    assert (reply.status, reply.error["code"]) == (504, "provider_timeout")
+    assert reply.error["message"] == "The provider did not answer in time."
