@@ -16,7 +16,7 @@ from shared.inference.deadlines import Deadlines
 from shared.inference.operations import Operation
 from shared.inference.record import CallRecord
 from shared.inference.stream import IDLE_SLACK, Opened
-from shared.providers.calls import Answer, Call, Provider
+from shared.providers.calls import Answer, AnsweredWhole, Call, Provider
 from shared.wire.estimate import tokens_of
 from shared.wire.events import Reading
 from shared.wire.usage import Usage
@@ -76,6 +76,9 @@ class Collecting:
             # Some deployments refuse to stream what they answer plainly.
             if error.status != 400 or not (error.param or "").startswith("stream"):
                 raise
+        except AnsweredWhole as whole:
+            # Others do not know of streams.
+            return whole.answer
         return await provider.send(call)
 
     def _streams(self, call: Call) -> bool:

@@ -8,9 +8,12 @@ from typing import BinaryIO, Protocol
 
 from shared import Json
 from shared.catalog.documents import Model
+from shared.errors import InvalidProviderResponse
 from shared.wire.events import Event
 from shared.wire.forms import form_fields
 from shared.wire.usage import Usage
+
+NO_STREAM = "The provider answered a streamed call without a stream."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,14 @@ class Answer:
     content_type: str = "application/json"
 
 
+class AnsweredWhole(InvalidProviderResponse):
+    """A streamed call was answered without a stream. `answer` is what came, for who needs no stream."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(NO_STREAM)
+        self.answer = answer
+
+
 class Events(Protocol):
     """An open stream of a provider: iterate it once, and close it whatever happens.
 
@@ -133,7 +144,7 @@ class Provider(Protocol):
         ...
 
     async def open(self, call: Call) -> Events:
-        """A streamed call: returns when the provider accepted it."""
+        """A streamed call: returns when the provider accepted it. Raises `AnsweredWhole` where it does not stream."""
         ...
 
     async def download(self, call: Call) -> Download:

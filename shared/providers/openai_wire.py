@@ -13,7 +13,7 @@ from shared.catalog.documents import Model
 from shared.errors import InvalidProviderResponse, ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.ports import SecretStore, TokenSource
 from shared.providers.addresses import call_address, listing_address
-from shared.providers.calls import Answer, Call, Events
+from shared.providers.calls import NO_STREAM, Answer, AnsweredWhole, Call, Events
 from shared.providers.credentials import credential_header
 from shared.providers.http_client import HttpClient, Sent, sending
 from shared.providers.openai_errors import error_in_stream, error_of, visible_headers
@@ -61,8 +61,10 @@ class OpenAIWire:
         if response.content_type != "text/event-stream":
             if call.path == "audio/transcriptions":
                 return WholeTranscript(await _answer(call, response, secret))
+            if response.content_type == "application/json":
+                raise AnsweredWhole(await _answer(call, response, secret))
             response.close()
-            raise InvalidProviderResponse("The provider answered a streamed call without a stream.")
+            raise InvalidProviderResponse(NO_STREAM)
         return OpenAIEvents(response, secret)
 
     async def download(self, call: Call) -> "OpenAIDownload":

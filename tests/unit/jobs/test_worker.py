@@ -13,7 +13,7 @@ from shared.jobs import lease, transitions
 from shared.jobs.job import Job, Status
 from tests.unit.jobs.work_world import CALLER, World, working
 from tests.unit.webhooks.receiver import Receiver
-from tests.upstreams.behaviours import Hang, HangUp, StreamReply
+from tests.upstreams.behaviours import Hang, HangUp, Reply, StreamReply
 from tests.upstreams.openai import openai_error
 from tests.upstreams.samples import TEXT
 
@@ -64,6 +64,19 @@ async def test_a_deployment_that_refuses_to_stream_is_asked_plainly(world: World
     await world.worker().run(await world.submit("j"))
     assert (await world.result("j"))["choices"][0]["message"]["content"] == TEXT
     assert ["stream" in request.body for request in world.upstream.requests] == [True, False]
+
+
+async def test_a_deployment_that_knows_of_no_streams_is_taken_at_its_whole_answer(world: World) -> None:
+    message = {"role": "assistant", "content": "Whole."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    world.upstream.script(
+        Reply({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage})
+    )
+    await world.worker().run(await world.submit("j"))
+    assert (await world.result("j"))["choices"] == [choice]
+    assert ((await world.job("j")).usage or {})["total_tokens"] == 5
+    assert len(world.upstream.requests) == 1
 
 
 async def test_of_two_workers_one_wins(world: World) -> None:
