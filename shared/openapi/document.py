@@ -174,7 +174,7 @@ def _responses(endpoint: Endpoint, access: Access) -> Json:
 
 
 def _answer(answer: Answer, endpoint: Endpoint) -> Json:
-    names = _ANSWER_HEADERS if endpoint.operation is not None else _ALWAYS
+    names = _ANSWER_HEADERS if endpoint.operation is not None or answer.routed else _ALWAYS
     headers: Json = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     headers.update({name: _header(meaning) for name, meaning in answer.headers.items()})
     found: Json = {"description": answer.description, "headers": headers}

@@ -33,12 +33,16 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: its status, and a schema for each media type (None where there is nothing to say)."""
+    """A good answer: its status, and a schema for each media type (None where there is nothing to say).
+
+    `routed`: it says which model made it, as the answers of operations do.
+    """
 
     description: str
     content: Mapping[str, Json | None] = field(default_factory=dict)
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    routed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

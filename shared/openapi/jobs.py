@@ -258,7 +258,7 @@ def _jobs(function: str, base: str, name: str, text: str) -> tuple[Endpoint, ...
             "/{id}/result",
             f"get{name}Result",
             "The completion that a job ended with",
-            Answer("The completion.", {JSON: ref("ChatCompletion")}),
+            Answer("The completion.", {JSON: ref("ChatCompletion")}, routed=True),
             Answer(
                 "It is not there yet.",
                 {JSON: ref("JobStatus")},

@@ -155,6 +155,13 @@ async def test_every_endpoint_with_a_body_has_an_example_or_needs_what_only_a_ca
     assert without == {"recomputeUsage"}
 
 
+async def test_a_jobs_result_has_the_headers_of_an_answer_that_was_waited_for(document: Json) -> None:
+    waited = document["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]
+    for collection in ("/v1/async/chat/completions", "/v1/chat/completions/async"):
+        result = document["paths"][f"{collection}/{{id}}/result"]["get"]["responses"]["200"]
+        assert result["headers"] == waited["headers"]
+
+
 @pytest.mark.parametrize(("endpoint", "example"), EXAMPLES)
 async def test_each_example_works_and_fits_its_schemas(
     proxy: Proxy, document: Json, endpoint: Endpoint, example: Example
