@@ -24,6 +24,9 @@ from shared.telemetry.logging import log_event, log_failure
 CLAIMING = 5.0
 """Seconds for which a claim is tried while the store does not answer: it may have been written the first time."""
 
+_RACES = 5
+"""Times that a claim is made again on a job that others have changed meanwhile."""
+
 _logger = logging.getLogger("llmproxy.jobs")
 
 
@@ -72,19 +75,32 @@ class Worker:
         None for another's job, or one that may not run now: it is left alone. Raises `StoreUnavailable` when it could
         not be claimed, or its end not be written.
         """
-        now, lease_id = self._clock.time(), new_lease()
-        try:
-            claimed = transitions.claimed(held.job, now, lease_id, self.name)
-            held = await self._jobs.rewrite(held, claimed, CLAIMING)
-        except (JobMoved, transitions.Refused):
+        claim = await self._claimed(held)
+        if claim is None:
             return None
-        run = Run(self._calls, self._jobs, self.settle, held)
+        run = Run(self._calls, self._jobs, self.settle, claim)
         self._leases[held.job.id] = run.lease
         try:
             await run.to_its_end()
         finally:
             del self._leases[held.job.id]
         return run
+
+    async def _claimed(self, held: Held) -> Held | None:
+        """The job under a lease of ours; None where it is another's, or not to be run now."""
+        lease = new_lease()
+        for _ in range(_RACES):
+            try:
+                claim = transitions.claimed(held.job, self._clock.time(), lease, self.name)
+                return await self._jobs.rewrite(held, claim, CLAIMING)
+            except transitions.Refused:
+                return None
+            except JobMoved as moved:
+                # The sweeper writes into jobs that wait, too: then it is still there to be taken.
+                if moved.held is None:
+                    return None
+                held = moved.held
+        return None
 
     async def settle(self, held: Held, figures: Figures | None = None, *, send: bool = True) -> None:
         """Does what follows from an end, and sends what is due. The sweeper does what fails here."""

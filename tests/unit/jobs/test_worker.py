@@ -86,6 +86,14 @@ async def test_of_two_workers_one_wins(world: World) -> None:
     assert (await world.job("j")).status is Status.COMPLETED
 
 
+async def test_a_claim_that_loses_to_the_sweepers_note_is_made_again(world: World) -> None:
+    held = await world.submit("j")
+    jobs = world.services.job_store
+    await jobs.write(held, transitions.woken(held.job, world.clock.now))
+    await world.worker().run(held)
+    assert (await world.job("j")).status is Status.COMPLETED
+
+
 async def test_who_loses_its_lease_drops_its_call_and_its_result_does_not_count(world: World) -> None:
     world.upstream.script(Hang())
     held = await world.submit("j")
