@@ -83,7 +83,8 @@ class Worker:
         try:
             await run.to_its_end()
         finally:
-            del self._leases[held.job.id]
+            if self._leases.get(held.job.id) is run.lease:
+                del self._leases[held.job.id]
         return run
 
     async def _claimed(self, held: Held) -> Held | None:
