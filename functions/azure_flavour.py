@@ -14,7 +14,7 @@ from functions.http import METHODS, Exchange, Reply, endpoint
 from functions.inference import answer
 from functions.models import show_models
 from functions.realtime import answer_realtime
-from functions.responses import answer_responses
+from functions.responses import answer_responses, response_methods
 from shared.errors import MethodNotAllowed, NotFound
 from shared.inference.operations import (
     CHAT_COMPLETIONS,
@@ -90,7 +90,7 @@ def find_target(rest: str) -> Target | None:
         name, _, path = tail.partition("/")
         return _operation(path, with_slashes(name)) if name else None
     if head == "responses":
-        return Target(("POST", "GET", "DELETE"), lambda exchange: answer_responses(exchange, tail))
+        return Target(tuple(response_methods(tail)), lambda exchange: answer_responses(exchange, tail))
     if head == "realtime":
         return Target(("POST",) if tail else ("GET",), lambda exchange: answer_realtime(exchange, tail))
     if rest == "realtimeapi/sessions":

@@ -1,5 +1,7 @@
 """`/v1/responses…`: new responses, plain, as events or in the background, and what can be done with a stored one."""
 
+from collections.abc import Sequence
+
 import azure.functions as func
 
 from functions.background_responses import (
@@ -23,6 +25,7 @@ _ACTIONS = {
     "input_items": (Action("GET", "input_items"),),
 }
 """What can be done below an id, by the rest of the path."""
+_DECLARED = ("POST", "GET", "DELETE")
 _QUERY = frozenset(
     (
         "after",
@@ -44,11 +47,24 @@ def blueprint(services: Services) -> func.Blueprint:
 
     @bp.function_name("responses")
     @bp.route(route="v1/responses/{*rest}", methods=METHODS)
-    @endpoint(services, "POST", "GET", "DELETE", access="inference")
+    @endpoint(
+        services,
+        *_DECLARED,
+        access="inference",
+        methods_at=lambda exchange: response_methods(_rest(exchange)),
+    )
     async def responses(exchange: Exchange) -> Reply:
-        return await answer_responses(exchange, exchange.raw_path_param("rest"))
+        return await answer_responses(exchange, _rest(exchange))
 
     return bp
+
+
+def response_methods(rest: str) -> Sequence[str]:
+    """The methods of an address below `responses/`; all where there is nothing."""
+    id, _, below = rest.strip("/").partition("/")
+    if not id:
+        return ("POST",)
+    return tuple(action.method for action in _ACTIONS[below]) if below in _ACTIONS else _DECLARED
 
 
 async def answer_responses(exchange: Exchange, rest: str) -> Reply:
@@ -85,3 +101,7 @@ async def _about(exchange: Exchange, id: str, action: Action) -> Reply:
     )
     await exchange.body()
     return await run(exchange, request)
+
+
+def _rest(exchange: Exchange) -> str:
+    return exchange.raw_path_param("rest")

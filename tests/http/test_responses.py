@@ -230,6 +230,16 @@ async def test_each_address_has_its_methods(ready: Proxy, method: str, below: st
         assert (status == 405) == ("allow" in reply.headers)
 
 
+@pytest.mark.parametrize(
+    ("below", "methods"),
+    [("", "POST"), ("/resp_x", "GET, DELETE"), ("/resp_x/cancel", "POST"), ("/resp_x/input_items", "GET")],
+)
+async def test_each_address_says_what_it_takes(ready: Proxy, below: str, methods: str) -> None:
+    for base in ("/v1/responses", "/openai/responses", "/openai/v1/responses"):
+        for method in ("OPTIONS", "PATCH"):
+            assert (await ready.call(method, base + below)).headers["allow"] == methods
+
+
 async def test_a_response_that_failed_is_an_error_now_and_an_answer_later(
     ready: Proxy, upstream: ResponsesUpstream
 ) -> None:
