@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.containers import PROJECTS
+from shared.containers import MODELS, PROJECTS
 from shared.errors import DocumentChanged, StoreThrottled, StoreUnavailable
 from shared.jobs import lease, transitions
 from shared.jobs.job import Job, Status
@@ -314,6 +314,28 @@ async def test_progress_is_written_while_the_answer_comes(world: World) -> None:
     released.set()
     await running
     assert (await world.job("j")).progress == 100
+
+
+async def test_progress_does_not_go_back_when_another_model_is_asked(world: World) -> None:
+    model = await world.services.store.get(MODELS, "chat")
+    assert model is not None
+    await world.services.store.create(MODELS, {**model.body, "id": "other"})
+    released = asyncio.Event()
+    world.upstream.script(
+        StreamReply(stop_after=6, ending="cut"), StreamReply(hold_after=1, released=released)
+    )
+    held = await world.submit("j", max_tokens=10, fallbacks=["other"])
+    running = asyncio.create_task(world.worker().run(held))
+    await world.upstream.wait_requests(2)
+
+    async def beaten() -> bool:
+        return (await world.job("j")).progress > 0
+
+    await until(beaten)
+    assert (await world.job("j")).progress > 50
+    released.set()
+    await running
+    assert (await world.job("j")).model_used == "other"
 
 
 async def test_a_lease_is_renewed_while_the_call_runs(world: World) -> None:
