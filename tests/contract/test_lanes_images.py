@@ -90,7 +90,7 @@ STREAMS: dict[str, tuple[Behaviour | None, str]] = {
     "whole": (None, ""),
     "cut": (StreamReply(stop_after=1, ending="cut"), "ProviderUnreachable"),
     "refused": (openai_error(400, "Not like that."), "ProviderRefusal"),
-    "no stream": (Reply({"created": 1, "data": []}), "InvalidProviderResponse"),
+    "no stream": (Reply({"created": 1, "data": []}), "AnsweredWhole"),
 }
 
 

@@ -157,7 +157,9 @@ async def test_a_batch_whose_events_are_done_leaves_what_it_took_to_the_last_one
     await world.upstream.wait_requests(1)
     await world.submit("found")
     await world.upstream.wait_requests(2)
-    second = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "other")))
+    # Of the other queue, so that the first batch does not find it in the store.
+    urgent = await submitted(world, "other", priority=1)
+    second = asyncio.create_task(consumer.consume(Queue.PRIORITY, urgent))
     await world.upstream.wait_requests(3)
     own.set()
     await first
@@ -182,9 +184,11 @@ async def test_what_an_earlier_batch_cannot_outlast_is_not_left_to_it(world: Wor
     earlier = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "early")))
     await world.upstream.wait_requests(1)
     world.clock.advance(1)
-    later = asyncio.create_task(consumer.consume(Queue.NORMAL, await submitted(world, "own")))
+    # Of the other queue, so that the earlier batch does not find them in the store.
+    urgent = await submitted(world, "own", priority=1)
+    later = asyncio.create_task(consumer.consume(Queue.PRIORITY, urgent))
     await world.upstream.wait_requests(2)
-    await world.submit("found")
+    await world.submit("found", priority=1)
     await world.upstream.wait_requests(3)
     own.set()
 
