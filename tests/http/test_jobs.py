@@ -81,6 +81,14 @@ async def test_what_is_stored_is_the_request_without_the_jobs_fields(proxy: Prox
     assert (held.job.model, held.job.options.tags, held.job.options.metadata) == ("small", ("a",), {"a": "b"})
 
 
+async def test_of_an_endless_name_of_a_user_the_beginning_is_noted_and_all_is_sent(proxy: Proxy) -> None:
+    id = await submitted(proxy, chat(user="u" * 1000))
+    held = await proxy.services.job_store.get(id)
+    assert held is not None
+    assert held.job.user == "u" * 256
+    assert (await proxy.services.payloads.request(held.job))["body"]["user"] == "u" * 1000
+
+
 async def test_metadata_travels_on_where_the_provider_stores_the_completion(proxy: Proxy) -> None:
     id = await submitted(proxy, chat(store=True, metadata={"a": "b"}))
     held = await proxy.services.job_store.get(id)

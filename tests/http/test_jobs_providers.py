@@ -234,3 +234,19 @@ async def test_a_call_that_its_body_cuts_short_is_not_told_to_become_a_job(site:
     reply = await site.result(id)
     assert (reply.status, reply.error["code"]) == (504, "provider_timeout")
     assert reply.error["message"] == "The provider did not answer in time."
+
+
+async def test_the_clients_headers_that_may_travel_on_reach_the_provider(site: Site) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    body = chat(extra_headers={"OpenAI-Beta": "beta-1"})
+    sent = {"traceparent": trace, "x-other": "no", "anthropic-beta": "beta-2"}
+    await site.until_settled(await submitted(site.proxy, body, headers=sent))
+    [request] = site.upstream.requests
+    named = {name: request.headers.get(name) for name in ("openai-beta", *sent)}
+    assert named == {
+        "openai-beta": "beta-1",
+        "traceparent": trace,
+        "x-other": None,
+        "anthropic-beta": "beta-2",
+    }
+    assert "extra_headers" not in request.body

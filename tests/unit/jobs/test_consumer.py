@@ -222,6 +222,20 @@ async def test_a_job_of_the_other_queue_is_left_to_the_other_hub(world: World) -
     await batch
 
 
+async def test_a_job_that_waited_so_long_for_a_slot_that_it_would_outlast_it_stays_queued(
+    world: World,
+) -> None:
+    released = asyncio.Event()
+    world.upstream.script(StreamReply(hold_after=1, released=released))
+    events = [*await submitted(world, "first"), *await submitted(world, "hour", timeout_seconds=3600)]
+    batch = asyncio.create_task(world.consumer(concurrency=1).consume(Queue.NORMAL, events))
+    await world.upstream.wait_requests(1)
+    world.clock.advance(10 * 60)
+    released.set()
+    await batch
+    assert await statuses(world, ["first", "hour"]) == [Status.COMPLETED, Status.QUEUED]
+
+
 async def test_a_job_that_would_outlast_the_invocation_stays_queued(world: World) -> None:
     released = asyncio.Event()
     world.upstream.script(StreamReply(hold_after=1, released=released))
