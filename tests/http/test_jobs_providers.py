@@ -250,3 +250,17 @@ async def test_the_clients_headers_that_may_travel_on_reach_the_provider(site: S
         "anthropic-beta": "beta-2",
     }
     assert "extra_headers" not in request.body
+
+
+@pytest.mark.parametrize(("models", "asked"), [(["first"], 1), (["first", "small"], 2)])
+async def test_a_job_is_held_to_its_keys_models_when_it_runs(
+    site: Site, models: list[str], asked: int
+) -> None:
+    await site.proxy.add_model(
+        "first", f"{site.upstream.url}/v1", parameters={"secret_name": "up"}, fallbacks=["small"]
+    )
+    key = await site.proxy.add_key(project="default", models=models)
+    site.upstream.script(openai_error(500, "Broken.", type="server_error"))
+    id = await submitted(site.proxy, chat(model="first", async_max_retries=0), key=key)
+    await site.until_settled(id)
+    assert len(site.upstream.requests) == asked

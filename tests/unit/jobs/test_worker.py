@@ -66,6 +66,30 @@ async def test_a_deployment_that_refuses_to_stream_is_asked_plainly(world: World
     assert ["stream" in request.body for request in world.upstream.requests] == [True, False]
 
 
+@pytest.mark.parametrize(
+    "fields", [{"modalities": ["text", "audio"]}, {"audio": {"format": "mp3", "voice": "a"}}]
+)
+async def test_sound_is_asked_for_plainly_for_it_is_other_sound_in_a_stream(
+    world: World, fields: dict[str, Any]
+) -> None:
+    await world.worker().run(await world.submit("j", **fields))
+    [request] = world.upstream.requests
+    assert "stream" not in request.body
+    assert (await world.job("j")).status is Status.COMPLETED
+
+
+async def test_what_broke_off_in_the_middle_is_charged_by_what_had_come(world: World) -> None:
+    world.upstream.script(StreamReply(stop_after=6, ending="cut"))
+    await world.worker().run(await world.submit("j", async_max_retries=0))
+    job, record = await world.job("j"), (await world.records())["j"]
+    assert job.status is Status.FAILED
+    assert job.usage is not None
+    assert job.usage["completion_tokens"] > 0
+    assert (record["usage"]["estimated"], record["status"]) == (True, 502)
+    assert record["cost_usd"] == job.cost_usd
+    assert record["cost_usd"] > 0
+
+
 async def test_a_deployment_that_knows_of_no_streams_is_taken_at_its_whole_answer(world: World) -> None:
     message = {"role": "assistant", "content": "Whole."}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
