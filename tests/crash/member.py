@@ -25,8 +25,8 @@ from shared.services import Services
 from shared.settings import Settings
 from tests.crash.faults import FaultyPublisher, FaultyStore
 
-SPEED = 20.0
-"""How much faster the clock of the test runs: a lease of a minute is over after three seconds."""
+SPEED = 30.0
+"""How much faster the clock of the test runs: a lease of a minute is over after two seconds."""
 PROJECT = "default"
 GROUP = "workers"
 

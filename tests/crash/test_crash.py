@@ -35,6 +35,14 @@ SUBMITTED, PUBLISHED = 150, 50
 PATIENCE = 90.0
 WORKERS = 3
 SEEDS = (1, 4)
+PRELOADED = [
+    "tests.crash.member",
+    "aiohttp",
+    "standardwebhooks",
+    "shared.adapters.local_secrets",
+    "shared.devhost.first_start",
+]
+"""What a process would otherwise spend most of its first second on."""
 KILLED_AT = ("request", "job", *RUNNING, "retry", "take_back")
 """Writes of workers. The two first come from messages without HTTP; the rest of the table has tests of its own."""
 
@@ -90,7 +98,7 @@ class Crew:
         self._start = (str(directory), base)
         self._fates = fates
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.crash.member"])
+        self._context.set_forkserver_preload(PRELOADED)
         self._members: list[tuple[BaseProcess, Fate]] = []
         self.met: list[Fate] = []
 

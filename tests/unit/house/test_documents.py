@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,14 @@ def test_every_target_of_make_that_the_readme_names_exists() -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)", "\n".join(re.findall(r"^make.*|`make [^`]*`", README, re.M))))
     assert named >= {"run", "test", "bench"}
     assert named <= targets
+
+
+def test_every_folder_of_tests_is_in_a_suite() -> None:
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    # The worker suite needs Python 3.13 and Azure's runtime library, and has a target of its own.
+    suites = {*configured["testpaths"], "tests/worker"}
+    folders = {path.relative_to(ROOT).parts[1] for path in (ROOT / "tests").rglob("test_*.py")}
+    assert folders == {suite.removeprefix("tests/") for suite in suites}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
