@@ -36,10 +36,12 @@ async def test_thousands_of_names_do_not_burst_the_header(proxy: Proxy) -> None:
 
 
 async def test_the_result_of_a_job_names_them_too(tmp_path: Path) -> None:
+    ids: list[str] = []
     async with running_proxy(tmp_path, events=True) as proxy:
 
         async def answered(**fields: object) -> Reply:
-            path = f"{JOBS}/{await submitted(proxy, body(**fields))}/result"
+            ids.append(await submitted(proxy, body(**fields)))
+            path = f"{JOBS}/{ids[-1]}/result"
             async with asyncio.timeout(10):
                 while (reply := await proxy.call("GET", path)).status == 202:
                     await asyncio.sleep(0.02)
@@ -49,4 +51,7 @@ async def test_the_result_of_a_job_names_them_too(tmp_path: Path) -> None:
         assert (named.status, named.headers["x-llmproxy-dropped-params"]) == (200, "min_p,top_k")
         many = await answered(**{f"made_up_{index}": 1 for index in range(5_000)})
         assert many.headers["x-llmproxy-dropped-params"].endswith(",...")
+        head = await proxy.services.job_store.get(ids[-1])
+        assert head is not None
+        assert len(head.job.dropped) < 100
         assert "x-llmproxy-dropped-params" not in (await answered()).headers

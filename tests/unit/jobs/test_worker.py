@@ -78,6 +78,14 @@ async def test_sound_is_asked_for_plainly_for_it_is_other_sound_in_a_stream(
     assert (await world.job("j")).status is Status.COMPLETED
 
 
+async def test_a_try_that_could_not_begin_in_time_is_not_waited_for(world: World) -> None:
+    world.upstream.script(openai_error(503, "Later.", headers={"retry-after": "31"}))
+    await world.worker().run(await world.submit("j", timeout_seconds=30))
+    job = await world.job("j")
+    assert job.failure is not None
+    assert (job.status, job.failure.code, job.retry_count) == (Status.FAILED, "provider_error", 0)
+
+
 async def test_what_broke_off_in_the_middle_is_charged_by_what_had_come(world: World) -> None:
     world.upstream.script(StreamReply(stop_after=6, ending="cut"))
     await world.worker().run(await world.submit("j", async_max_retries=0))
