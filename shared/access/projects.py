@@ -14,7 +14,7 @@ from shared.access.validation import Label, Metadata, ProjectId, StrictBody, val
 from shared.access.writes import if_match, read, require_match, rewrite, stamp, store_errors
 from shared.clock import iso
 from shared.containers import KEYS, MODELS, PROJECTS
-from shared.errors import Conflict, DocumentChanged, DocumentExists, PreconditionFailed
+from shared.errors import Conflict, DocumentChanged, DocumentExists, NotFound, PreconditionFailed
 from shared.ports import Clock, DocumentStore, Query, Stored, Where
 
 
@@ -45,6 +45,15 @@ def project_view(body: Mapping[str, object]) -> Json:
         view[name] = body.get(name)
     warnings = limit_warnings(view)
     return {**view, "warnings": warnings} if warnings else view
+
+
+async def require_project(store: DocumentStore, id: str, param: str | None = None) -> None:
+    """Raises `NotFound`, for `param`, where there is no such project, and `StoreUnavailable`.
+
+    The default project is there from the beginning, whether its document is or not.
+    """
+    if id != DEFAULT_PROJECT and await store.get(PROJECTS, id) is None:
+        raise NotFound(f"There is no project '{id}'.", param=param)
 
 
 class ProjectAdmin:

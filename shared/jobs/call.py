@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shared import Json
-from shared.access.caller import DEFAULT_PROJECT, Caller
-from shared.containers import PROJECTS
-from shared.errors import InternalError, NotFound
+from shared.access.caller import Caller
+from shared.access.projects import require_project
+from shared.errors import InternalError
 from shared.inference.collecting import Collecting
 from shared.inference.headers import shown_names
 from shared.inference.operations import CHAT_COMPLETIONS, RESPONSES
@@ -110,8 +110,7 @@ class JobCall:
         except PayloadMissing as error:
             log_failure(_logger, "job_failed", error, document=job.id)
             raise InternalError from None
-        if job.project != DEFAULT_PROJECT and await calls.store.get(PROJECTS, job.project) is None:
-            raise NotFound(f"There is no project '{job.project}'.")
+        await require_project(calls.store, job.project)
         return await calls.inference.collect(await self._request(content), self._collecting)
 
     async def _request(self, content: Json) -> InferenceRequest:

@@ -5,8 +5,8 @@ import logging
 from dataclasses import replace
 
 from shared import Json
-from shared.access.caller import DEFAULT_PROJECT, Caller
-from shared.containers import PROJECTS
+from shared.access.caller import Caller
+from shared.access.projects import require_project
 from shared.errors import (
     CatalogUnavailable,
     Conflict,
@@ -113,7 +113,7 @@ class Intake:
         try:
             if message.fault is not None:
                 raise message.fault
-            await self._require_project(message.project)
+            await require_project(self._store, message.project, "project_id")
             submission = self._submissions.read(caller, _OPERATION, message.body, {})
             await self._submissions.admit(submission)
             return await self._submissions.create(submission, message.id, publish=False)
@@ -123,11 +123,6 @@ class Intake:
             raise StoreUnavailable("the catalog cannot be read") from None
         except ProxyError as error:
             return await self._refuse(message, mark, error)
-
-    async def _require_project(self, project: str) -> None:
-        # The default project is there from the beginning, whether its document is or not.
-        if project != DEFAULT_PROJECT and await self._store.get(PROJECTS, project) is None:
-            raise NotFound(f"There is no project '{project}'.", param="project_id")
 
     async def _refuse(self, message: Direct, mark: str, error: ProxyError) -> Held:
         """A job that failed before it could run. Raises `JobTaken` where the id was taken meanwhile by another."""

@@ -20,6 +20,7 @@ from shared.jobs import transitions
 from shared.jobs.call import Calls, JobCall
 from shared.jobs.job import Job, JobFailure, Status
 from shared.jobs.lease import LAST_WRITE, Lease, LeaseLost
+from shared.jobs.patience import patiently
 from shared.jobs.store import Held, JobStore
 from shared.jobs.telling import Telling
 from shared.jobs.transitions import Figures
@@ -30,8 +31,6 @@ LONGEST_PAUSE = 300.0
 """Seconds before a job's next try at most."""
 _SLACK = 0.1
 """Seconds that a call may end before its job's deadline and still count as out of time."""
-_PAUSES = (0.2, 5.0)
-"""Seconds between tries to store a result: the first, and the longest."""
 
 _logger = logging.getLogger("llmproxy.jobs")
 
@@ -127,16 +126,11 @@ class Run:
 
     async def _put_result(self, body: bytes) -> int:
         """Stores what was paid for, whatever the store does for the next minutes."""
-        loop, (pause, longest) = asyncio.get_running_loop(), _PAUSES
-        give_up = loop.time() + LAST_WRITE
-        while True:
-            try:
-                return await self._calls.payloads.put_result(self._job.id, self.lease.id, body)
-            except StoreUnavailable as error:
-                if self.lease.lost is not None or loop.time() + pause > give_up:
-                    raise
-                await asyncio.sleep(max(pause, min(error.retry_after, longest)))
-                pause = min(pause * 2, longest)
+        return await patiently(
+            lambda: self._calls.payloads.put_result(self._job.id, self.lease.id, body),
+            LAST_WRITE,
+            lambda: self.lease.lost is None,
+        )
 
     def _failed(self, error: ProxyError) -> Callable[[Job], Job]:
         job, lease, figures = self._job, self.lease.id, self._call.failed_figures

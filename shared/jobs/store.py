@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from shared.containers import DAY_SECONDS, JOBS
 from shared.errors import DocumentAbsent, DocumentChanged, DocumentExists, StoreUnavailable
 from shared.jobs.job import Job, Queue, Status, moment_key, replace
+from shared.jobs.patience import FIRST_PAUSE, patiently
 from shared.ports import DocumentStore, Query, Stored, Where
 
 REDELIVERY = DAY_SECONDS + 3600.0
 """Seconds after its last publication in which an event may still come: the hubs keep events for a day."""
 _TRIES = 3
-_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class JobStore:
             except StoreUnavailable as error:
                 if not left:
                     raise
-                await asyncio.sleep(max(_PAUSE, min(error.retry_after, 1.0)))
+                await asyncio.sleep(max(FIRST_PAUSE, min(error.retry_after, 1.0)))
         raise StoreUnavailable("a job comes and goes")
 
     async def write(self, held: Held, job: Job, *, time_to_live: int | None = None) -> Held:
@@ -85,16 +85,7 @@ class JobStore:
     ) -> Held:
         """As `write`, but goes on trying for `patience` seconds while the store cannot be reached."""
         job = _marked(job)
-        loop = asyncio.get_running_loop()
-        end, pause = loop.time() + patience, _PAUSE
-        while True:
-            try:
-                return await self._replace(held, job, time_to_live)
-            except StoreUnavailable as error:
-                if loop.time() + pause > end:
-                    raise
-                await asyncio.sleep(max(pause, min(error.retry_after, 5.0)))
-                pause = min(pause * 2, 5.0)
+        return await patiently(lambda: self._replace(held, job, time_to_live), patience)
 
     async def _replace(self, held: Held, job: Job, time_to_live: int | None) -> Held:
         try:
