@@ -1,8 +1,6 @@
 """Both lanes, the same requests, one upstream: it sees the same, and the caller gets the same."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,9 +9,8 @@ from shared import Json
 from shared.catalog.documents import Model
 from shared.errors import ProxyError
 from shared.providers.calls import Call, Provider
-from shared.providers.http_client import HttpClient
-from shared.providers.openai_wire import OpenAIWire
-from tests.unit.providers.lane import CITY, PIXEL, QUESTION, WEATHER, Lane, open_lane
+from tests.contract.lanes import Lanes, open_lanes
+from tests.unit.providers.lane import CITY, PIXEL, QUESTION, WEATHER
 from tests.upstreams.behaviours import Behaviour, Change, StreamReply, broken_event, error_event, without_done
 from tests.upstreams.openai import openai_error, without_finish_reason
 
@@ -57,29 +54,11 @@ REQUESTS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass
-class Lanes:
-    lane: Lane
-    native: Provider
-
-    def both(self) -> tuple[Provider, Provider]:
-        return self.native, self.lane.provider
-
-
 @pytest.fixture
 async def lanes() -> AsyncIterator[Lanes]:
-    async with open_lane() as lane, _native(lane) as native:
-        lane.openai.reasoning = "Let me think."
-        yield Lanes(lane, native)
-
-
-@asynccontextmanager
-async def _native(lane: Lane) -> AsyncIterator[Provider]:
-    provider = OpenAIWire(HttpClient(), lane.secrets, lane.tokens)
-    try:
-        yield provider
-    finally:
-        await provider.close()
+    async with open_lanes() as both:
+        both.lane.openai.reasoning = "Let me think."
+        yield both
 
 
 def chosen(content: Json, names: tuple[str, ...]) -> Json:

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 
@@ -10,9 +9,7 @@ from shared import Json
 from shared.catalog.documents import Model
 from shared.errors import ProxyError
 from shared.providers.calls import Call, Form, Provider, Upload
-from shared.providers.http_client import HttpClient
-from shared.providers.openai_wire import OpenAIWire
-from tests.unit.providers.lane import Lane, open_lane
+from tests.contract.lanes import Lanes, open_lanes
 from tests.upstreams.behaviours import Behaviour, Reply, StreamReply
 from tests.upstreams.openai import openai_error
 from tests.upstreams.pictures import asked, parts
@@ -31,23 +28,10 @@ REQUESTS: dict[str, Json] = {
 }
 
 
-@dataclass
-class Lanes:
-    lane: Lane
-    native: Provider
-
-    def both(self) -> tuple[Provider, Provider]:
-        return self.native, self.lane.provider
-
-
 @pytest.fixture
 async def lanes() -> AsyncIterator[Lanes]:
-    async with open_lane() as lane:
-        native = OpenAIWire(HttpClient(), lane.secrets, lane.tokens)
-        try:
-            yield Lanes(lane, native)
-        finally:
-            await native.close()
+    async with open_lanes() as both:
+        yield both
 
 
 def generation(model: Model, body: Json, streamed: bool = False) -> Call:

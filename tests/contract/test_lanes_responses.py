@@ -8,10 +8,9 @@ import pytest
 
 from shared import Json
 from shared.errors import ProxyError
-from shared.providers.calls import Call, Provider
-from shared.providers.http_client import HttpClient
-from shared.providers.openai_wire import OpenAIWire
-from tests.unit.providers.lane import KEY, Lane, open_lane
+from shared.providers.calls import Call
+from tests.contract.lanes import Lanes, open_lanes
+from tests.unit.providers.lane import KEY
 from tests.upstreams.openai import openai_error
 from tests.upstreams.responses import ResponsesUpstream
 
@@ -58,28 +57,19 @@ REQUESTS: dict[str, Json] = {
 
 
 @dataclass
-class Lanes:
-    lane: Lane
-    native: Provider
+class ResponsesLanes(Lanes):
     upstream: ResponsesUpstream
-
-    def both(self) -> tuple[Provider, Provider]:
-        return self.native, self.lane.provider
 
 
 @pytest.fixture
-async def lanes() -> AsyncIterator[Lanes]:
-    async with ResponsesUpstream() as upstream, open_lane() as lane:
-        lane.openai = upstream
-        native = OpenAIWire(HttpClient(), lane.secrets, lane.tokens)
-        try:
-            yield Lanes(lane, native, upstream)
-        finally:
-            await native.close()
+async def lanes() -> AsyncIterator[ResponsesLanes]:
+    async with ResponsesUpstream() as upstream, open_lanes() as both:
+        both.lane.openai = upstream
+        yield ResponsesLanes(both.lane, both.native, upstream)
 
 
 def call(
-    lanes: Lanes, model_type: str, code: str, parameters: Json, body: Json, streamed: bool = False
+    lanes: ResponsesLanes, model_type: str, code: str, parameters: Json, body: Json, streamed: bool = False
 ) -> Call:
     model = lanes.lane.model(model_type, code, **parameters)
     stream = {"stream": True} if streamed else {}
@@ -101,7 +91,7 @@ def shown(response: Json) -> Json:
 @pytest.mark.parametrize("request_name", REQUESTS)
 @pytest.mark.parametrize(("model_type", "code", "parameters"), TYPES)
 async def test_answers_agree(
-    lanes: Lanes, model_type: str, code: str, parameters: Json, request_name: str
+    lanes: ResponsesLanes, model_type: str, code: str, parameters: Json, request_name: str
 ) -> None:
     asked = call(lanes, model_type, code, parameters, REQUESTS[request_name])
     native, other = [await provider.send(asked) for provider in lanes.both()]
@@ -118,7 +108,7 @@ async def test_answers_agree(
 @pytest.mark.parametrize("request_name", REQUESTS)
 @pytest.mark.parametrize(("model_type", "code", "parameters"), TYPES)
 async def test_streams_agree(
-    lanes: Lanes, model_type: str, code: str, parameters: Json, request_name: str
+    lanes: ResponsesLanes, model_type: str, code: str, parameters: Json, request_name: str
 ) -> None:
     asked = call(lanes, model_type, code, parameters, REQUESTS[request_name], streamed=True)
     told = []
@@ -151,7 +141,9 @@ async def test_streams_agree(
     ids=lambda reply: str(reply.status),
 )
 @pytest.mark.parametrize(("model_type", "code", "parameters"), TYPES)
-async def test_errors_agree(lanes: Lanes, model_type: str, code: str, parameters: Json, reply: Any) -> None:
+async def test_errors_agree(
+    lanes: ResponsesLanes, model_type: str, code: str, parameters: Json, reply: Any
+) -> None:
     told = []
     for provider in lanes.both():
         for streamed in (False, True):

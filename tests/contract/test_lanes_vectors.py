@@ -1,7 +1,6 @@
 """Embeddings and moderations down both lanes to one upstream: it sees the same, and the caller gets the same."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -9,10 +8,7 @@ import pytest
 
 from shared import Json
 from shared.errors import ProxyError
-from shared.providers.calls import Provider
-from shared.providers.http_client import HttpClient
-from shared.providers.openai_wire import OpenAIWire
-from tests.unit.providers.lane import Lane, open_lane
+from tests.contract.lanes import Lanes, open_lanes
 from tests.upstreams.openai import openai_error
 
 TYPES = [
@@ -34,23 +30,10 @@ SEEN = ("model", "input", "dimensions", "user", "unheard_of")
 """What the upstream must see alike. Not `encoding_format`: LiteLLM reads floats alone, of which base64 is made."""
 
 
-@dataclass
-class Lanes:
-    lane: Lane
-    native: Provider
-
-    def both(self) -> tuple[Provider, Provider]:
-        return self.native, self.lane.provider
-
-
 @pytest.fixture
 async def lanes() -> AsyncIterator[Lanes]:
-    async with open_lane() as lane:
-        native = OpenAIWire(HttpClient(), lane.secrets, lane.tokens)
-        try:
-            yield Lanes(lane, native)
-        finally:
-            await native.close()
+    async with open_lanes() as both:
+        yield both
 
 
 async def agree(lanes: Lanes, model_type: str, code: str, parameters: Json, body: Json, path: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -11,8 +10,8 @@ import pytest
 from shared.jobs.fields import JOB_FIELDS, MAX_LABEL, MAX_TAG, MAX_TAGS, PRIORITIES
 from shared.jobs.notices import EVENTS
 from shared.jobs.submission import MAX_BODY
-from tests.e2e.local_host import PATIENCE, ROOT, LocalHost, local_host
-from tests.e2e.test_readme import ADDRESS, needs_curl
+from tests.e2e.local_host import ROOT, LocalHost, local_host
+from tests.e2e.pages import blocks, needs_curl, run, shell
 
 PAGE = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
 SECTION = PAGE.split("\n## Submit, poll, cancel\n")[1].split("\n## ")[0]
@@ -24,31 +23,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
         yield running
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
-
-
-def run(host: LocalHost, *command: str) -> str:
-    done = subprocess.run(
-        [part.replace(ADDRESS, host.url) for part in command],
-        cwd=host.directory.parent,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def shell(host: LocalHost, command: str) -> str:
-    return run(
-        host, "/bin/sh", "-ec", command.replace("curl ", "curl --silent --show-error --fail-with-body ")
-    )
-
-
 @needs_curl
 def test_the_commands_submit_a_job_and_list_what_waits(host: LocalHost) -> None:
-    submit, waiting = blocks("bash")
+    submit, waiting = blocks(SECTION, "bash")
     job = json.loads(shell(host, submit))
     assert (job["status"], job["priority"]) == ("queued", 3)
     # The key makes the same job of the second submission.
@@ -57,7 +34,7 @@ def test_the_commands_submit_a_job_and_list_what_waits(host: LocalHost) -> None:
 
 
 def test_the_example_waits_for_its_completion(host: LocalHost) -> None:
-    [example] = blocks("python")
+    [example] = blocks(SECTION, "python")
     assert "Hello" in run(host, sys.executable, "-c", example)
 
 

@@ -1,29 +1,21 @@
 """The README's own commands and examples, run as they stand there against the local host."""
 
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.local_host import PATIENCE, ROOT, LocalHost, local_host
+from tests.e2e.local_host import ROOT, LocalHost, local_host
+from tests.e2e.pages import blocks, needs_curl, run, shell
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-ADDRESS = "http://127.0.0.1:7071"
 GREETING = "Hello"
-
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
 def curl_about(text: str) -> str:
     """The one command of the README that speaks of `text`."""
-    [command] = [block for block in blocks("bash") if block.startswith("curl ") and text in block]
+    [command] = [block for block in blocks(README, "bash") if block.startswith("curl ") and text in block]
     return command
 
 
@@ -31,25 +23,6 @@ def curl_about(text: str) -> str:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHost]:
     with local_host(tmp_path_factory.mktemp("checkout") / ".local") as running:
         yield running
-
-
-def run(host: LocalHost, *command: str) -> str:
-    """What a command prints in a checkout that has the running host's `.local`."""
-    done = subprocess.run(
-        [part.replace(ADDRESS, host.url) for part in command],
-        cwd=host.directory.parent,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def shell(host: LocalHost, command: str) -> str:
-    return run(
-        host, "/bin/sh", "-ec", command.replace("curl ", "curl --silent --show-error --fail-with-body ")
-    )
 
 
 @needs_curl
@@ -74,15 +47,15 @@ def test_the_curl_command_on_the_console_streams_as_the_console_says(host: Local
 
 
 def test_the_python_example_has_six_lines(host: LocalHost) -> None:
-    assert len(blocks("python")[0].splitlines()) == 6
+    assert len(blocks(README, "python")[0].splitlines()) == 6
 
 
 def test_the_python_example_gets_an_answer(host: LocalHost) -> None:
-    assert GREETING in run(host, sys.executable, "-c", blocks("python")[0])
+    assert GREETING in run(host, sys.executable, "-c", blocks(README, "python")[0])
 
 
 def test_the_streamed_python_example_gets_the_same_answer_in_pieces(host: LocalHost) -> None:
-    plain, streamed = blocks("python")
+    plain, streamed = blocks(README, "python")
     whole, both = run(host, sys.executable, "-c", plain), run(host, sys.executable, "-c", plain + streamed)
     assert both == whole + whole.rstrip("\n")
     in_lines = (plain + streamed).replace('end=""', 'end="|"')
@@ -91,7 +64,7 @@ def test_the_streamed_python_example_gets_the_same_answer_in_pieces(host: LocalH
 
 def test_the_azure_client_works_as_it_is_written(host: LocalHost) -> None:
     [client] = re.findall(r"`(AzureOpenAI\(.*?\))`", README)
-    example = blocks("python")[0].replace("import OpenAI", "import AzureOpenAI")
+    example = blocks(README, "python")[0].replace("import OpenAI", "import AzureOpenAI")
     example = re.sub(r"^client = .*$", f"client = {client}", example, flags=re.MULTILINE)
     assert f"client = {client}" in example
     assert GREETING in run(host, sys.executable, "-c", example)
