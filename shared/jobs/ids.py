@@ -31,10 +31,14 @@ def new_lease() -> str:
     return secrets.token_hex(8)
 
 
-def fingerprint(project: str, operation: str, content: Json) -> str:
-    """Stands for what was submitted: equal for equal JSON, whatever the order of its fields."""
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(b"\0".join((project.encode(), operation.encode(), canonical))).hexdigest()
+def canonical(content: Json) -> bytes:
+    """The same bytes for equal JSON, whatever the order of its fields. Raises `TypeError` where it is too deep."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def fingerprint(project: str, operation: str, content: bytes) -> str:
+    """Stands for what was submitted; `content` is canonical."""
+    return hashlib.sha256(b"\0".join((project.encode(), operation.encode(), content))).hexdigest()
 
 
 def _digest(*parts: str) -> str:

@@ -20,7 +20,7 @@ from shared.errors import (
 from shared.inference.operations import CHAT_COMPLETIONS
 from shared.jobs.dead_letters import DeadLetters
 from shared.jobs.fields import read_options, without_job_fields
-from shared.jobs.ids import fingerprint
+from shared.jobs.ids import canonical, fingerprint
 from shared.jobs.job import Job, JobFailure, JobOptions
 from shared.jobs.messages import Cancel, Direct, Malformed, Reason
 from shared.jobs.payloads import KEPT, Payloads
@@ -162,7 +162,7 @@ class Intake:
 def _marked(message: Direct) -> tuple[Direct, str]:
     """The message and its fingerprint; with a fault where it cannot be written as JSON again."""
     try:
-        return message, fingerprint(message.project, _OPERATION.name, message.body)
+        return message, fingerprint(message.project, _OPERATION.name, canonical(message.body))
     except TypeError:
         mark = hashlib.sha256(message.project.encode() + b"\0" + message.received.body).hexdigest()
         return replace(message, fault=InvalidJson("The body is nested too deep.")), mark

@@ -5,8 +5,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import orjson
-
 from shared import Json
 from shared.access.caller import Caller
 from shared.errors import (
@@ -20,7 +18,7 @@ from shared.inference.operations import CHAT_COMPLETIONS, Operation
 from shared.inference.pipeline import Inference
 from shared.inference.request import InferenceRequest, read_request
 from shared.jobs.fields import JOB_FIELDS, read_options, without_job_fields
-from shared.jobs.ids import fingerprint
+from shared.jobs.ids import canonical, fingerprint
 from shared.jobs.job import Job, JobOptions, Queue
 from shared.jobs.payloads import KEPT, Payloads
 from shared.jobs.store import Held, JobStore, JobTaken
@@ -94,12 +92,12 @@ class Submissions:
         Raises a child of `ProxyError` that names the field.
         """
         try:
-            size = len(orjson.dumps(content))
-            mark = fingerprint(caller.project, operation.name, content)
+            written = canonical(content)
         except TypeError:
             raise InvalidJson("The body is nested too deep.") from None
-        if size > MAX_BODY:
+        if len(written) > MAX_BODY:
             raise RequestTooLarge(f"A job's body must not be larger than {MAX_BODY} bytes.")
+        mark = fingerprint(caller.project, operation.name, written)
         check_names(content, JOB_FIELDS)
         if content.get("stream") is True:
             raise UnsupportedParameter("A job cannot be streamed: leave 'stream' out.", param="stream")
