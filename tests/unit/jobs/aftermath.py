@@ -1,6 +1,6 @@
 """Jobs that have ended or were left, what finishes them, and a database that can be killed between two writes."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ import orjson
 from shared import Json
 from shared.adapters.sqlite import SqliteStore
 from shared.clock import ManualClock
-from shared.containers import COUNTERS, JOB_PAYLOADS, USAGE, Container
+from shared.containers import COUNTERS, JOB_PAYLOADS, USAGE
 from shared.errors import EventsUnavailable
 from shared.jobs import transitions
 from shared.jobs.job import Job, JobFailure, JobOptions, Queue
@@ -20,9 +20,10 @@ from shared.jobs.store import Held, JobStore
 from shared.jobs.sweeper import Sweeper
 from shared.jobs.transitions import Figures, Result
 from shared.jobs.wakeups import Wakeups
-from shared.ports import DocumentStore, Event, Query, Stored
+from shared.ports import DocumentStore, Event, Query
 from shared.usage.recorder import UsageRecorder
 from shared.webhooks.delivery import Webhooks
+from tests.crash.faults import FaultyStore
 from tests.unit.webhooks.receiver import Masters, Receiver
 
 T = TypeVar("T")
@@ -44,11 +45,11 @@ class Killed(BaseException):
     """The process is no more."""
 
 
-class Mortal:
+class Mortal(FaultyStore):
     """A `DocumentStore` whose process dies at its n-th write from now: before it is applied, or right after."""
 
     def __init__(self, store: DocumentStore) -> None:
-        self._store = store
+        super().__init__(store)
         self.writes = 0
         self.dies_at: int | None = None
         self.applied = False
@@ -56,7 +57,7 @@ class Mortal:
     def kill_at(self, number: int, *, applied: bool) -> None:
         self.writes, self.dies_at, self.applied = 0, number, applied
 
-    async def _write(self, write: Coroutine[Any, Any, T]) -> T:
+    async def _told(self, name: str, body: Json, write: Coroutine[Any, Any, T]) -> T:
         self.writes += 1
         due = self.dies_at is not None and self.writes >= self.dies_at
         if due and (self.writes != self.dies_at or not self.applied):
@@ -67,51 +68,6 @@ class Mortal:
         if due:
             raise Killed
         return done
-
-    async def get(self, container: Container, id: str, partition: str | None = None) -> Stored | None:
-        return await self._store.get(container, id, partition)
-
-    async def create(self, container: Container, body: Json, *, time_to_live: int | None = None) -> Stored:
-        return await self._write(self._store.create(container, body, time_to_live=time_to_live))
-
-    async def create_many(
-        self, container: Container, bodies: Sequence[Json], *, time_to_live: int | None = None
-    ) -> None:
-        await self._write(self._store.create_many(container, bodies, time_to_live=time_to_live))
-
-    async def replace(
-        self, container: Container, body: Json, etag: str, *, time_to_live: int | None = None
-    ) -> Stored:
-        return await self._write(self._store.replace(container, body, etag, time_to_live=time_to_live))
-
-    async def upsert(self, container: Container, body: Json, *, time_to_live: int | None = None) -> Stored:
-        return await self._write(self._store.upsert(container, body, time_to_live=time_to_live))
-
-    async def keep(
-        self, container: Container, id: str, partition: str | None = None, *, time_to_live: int
-    ) -> bool:
-        return await self._write(self._store.keep(container, id, partition, time_to_live=time_to_live))
-
-    async def delete(
-        self, container: Container, id: str, partition: str | None = None, *, etag: str | None = None
-    ) -> bool:
-        return await self._write(self._store.delete(container, id, partition, etag=etag))
-
-    async def increment(
-        self,
-        container: Container,
-        initial: Json,
-        amounts: Mapping[str, int | float],
-        *,
-        time_to_live: int | None = None,
-    ) -> None:
-        await self._write(self._store.increment(container, initial, amounts, time_to_live=time_to_live))
-
-    async def query(self, container: Container, query: Query) -> list[Stored]:
-        return await self._store.query(container, query)
-
-    async def ping(self) -> None:
-        await self._store.ping()
 
     async def close(self) -> None:
         return None
