@@ -15,7 +15,8 @@ from shared.errors import ProviderRefusal, ProviderTimeout, ProviderUnreachable
 from shared.inference.deadlines import Deadlines
 from shared.inference.operations import Operation
 from shared.inference.record import CallRecord
-from shared.inference.stream import IDLE_SLACK, Opened
+from shared.inference.silence import Silence
+from shared.inference.stream import Opened
 from shared.providers.calls import Answer, AnsweredWhole, Call, Provider
 from shared.wire.estimate import tokens_of
 from shared.wire.events import Reading
@@ -127,20 +128,9 @@ class Collecting:
                 await opened.close()
 
     async def _rest(self, opened: Opened, note: Callable[[Any], None]) -> None:
-        loop, idle = asyncio.get_running_loop(), opened.limits.idle
-        slack = idle * IDLE_SLACK
-        try:
-            async with asyncio.timeout(idle + slack) as silence:
-                armed = loop.time()
-                async for event in opened.iterator:
-                    opened.reading.note(event)
-                    note(event)
-                    self._on_step("event")
-                    now = loop.time()
-                    if now - armed > slack:
-                        silence.reschedule(now + idle + slack)
-                        armed = now
-        except TimeoutError:
-            if not silence.expired():
-                raise
-            raise ProviderTimeout(f"The provider was silent for {idle:g} seconds in the middle.") from None
+        async with Silence(opened.limits.idle) as silence:
+            async for event in opened.iterator:
+                opened.reading.note(event)
+                note(event)
+                self._on_step("event")
+                silence.heard()

@@ -18,6 +18,7 @@ from shared.inference.deadlines import Deadlines
 from shared.inference.dispatch import Dispatcher
 from shared.inference.record import CallRecord, Ledger
 from shared.inference.routing import Plan
+from shared.inference.silence import Silence
 from shared.ports import Clock
 from shared.providers.calls import Call, Events, Provider
 from shared.settings import Settings
@@ -30,8 +31,6 @@ _logger = logging.getLogger("llmproxy.inference")
 
 BUFFER_BYTES = 256 * 1024
 """How much is held for a client that reads slower than the provider writes."""
-IDLE_SLACK = 0.05
-"""The part of the idle time that a silent provider may get on top, so that not every event moves the timer."""
 GRACE = 5.0
 """Seconds after the deadline that a reader has for the last error before the connection is given up."""
 
@@ -185,27 +184,15 @@ class StreamSession:
             self._put(opened.reading.ending)
 
     async def _relay_rest(self, opened: Opened) -> None:
-        loop, idle = asyncio.get_running_loop(), opened.limits.idle
-        slack = idle * IDLE_SLACK
         reading = opened.reading
-        try:
-            async with asyncio.timeout(idle + slack) as silence:
-                armed = loop.time()
-                async for event in opened.iterator:
-                    reading.note(event)
-                    self._emit(reading, event)
-                    if self._size > BUFFER_BYTES:
-                        silence.reschedule(None)
-                        await self._wait_for_room()
-                        armed = 0.0
-                    now = loop.time()
-                    if now - armed > slack:
-                        silence.reschedule(now + idle + slack)
-                        armed = now
-        except TimeoutError:
-            if not silence.expired():
-                raise
-            raise ProviderTimeout(f"The provider was silent for {idle:g} seconds in the middle.") from None
+        async with Silence(opened.limits.idle) as silence:
+            async for event in opened.iterator:
+                reading.note(event)
+                self._emit(reading, event)
+                if self._size > BUFFER_BYTES:
+                    silence.pause()
+                    await self._wait_for_room()
+                silence.heard()
 
     async def _open(self, provider: Provider, call: Call, limits: Deadlines) -> Opened:
         try:
