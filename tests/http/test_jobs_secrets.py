@@ -18,7 +18,7 @@ from tests.upstreams.samples import TEXT
 KEY = "sk-upstream-secret-0123456789"
 HOOK = "/hooks/path-that-is-a-secret?token=hidden-in-the-query"
 PROMPT, LABEL, BURIED = "what-was-asked", "what-it-was-labelled", "what-was-buried"
-WITHIN = 10.0
+WITHIN = 30.0
 """Seconds."""
 
 
